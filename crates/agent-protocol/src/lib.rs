@@ -1,1 +1,17 @@
-//! .
+//! The messages between server and agent, their version and their limits; no transport. Control messages are JSON,
+//! log bytes travel as they are. Every message under a lease carries the fencing number of its claim, so that a late
+//! agent is refused by number, not by time.
+
+pub mod limits;
+pub mod messages;
+pub mod sealed;
+
+pub use messages::{
+    ArtifactHeader, ArtifactStored, Assignment, ClaimReply, ClaimRequest, FinishRequest, Heartbeat,
+    HeartbeatReply, JobSpec, Lease, LogAck, LogHeader, Refusal, RefusalCode, Source, StepReport, StepSpec,
+    StepWork, Usage,
+};
+pub use sealed::SecretValue;
+
+/// The version this build speaks. A server takes agents of this and the previous version.
+pub const PROTOCOL_VERSION: u32 = 1;

@@ -1,1 +1,23 @@
-//! .
+//! The words of the product as types: ids, names, the compiled plan, the state of a workflow, limits.
+//!
+//! This crate owns what every other crate must agree on and nothing else. It does no I/O, reads no clock and draws no
+//! random numbers: ids and times are handed in. Everybody may import it; it imports nobody.
+
+pub mod environment;
+pub mod events;
+pub mod ids;
+pub mod limits;
+pub mod names;
+pub mod plan;
+pub mod secret;
+pub mod state;
+pub mod time;
+pub mod trust;
+
+pub use ids::{AgentId, ArtifactId, DeliveryId, JobId, OrgId, PipelineId, ProjectId, SandboxId, WorkflowId};
+pub use names::{
+    BranchName, CommitSha, ContextName, EnvName, ImageName, JobName, NameError, OrgName, ProjectSlug,
+    RepoName, ResourceClass, TagName, WorkflowName,
+};
+pub use secret::Secret;
+pub use time::Timestamp;

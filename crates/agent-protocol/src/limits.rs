@@ -1,0 +1,14 @@
+//! Limits of the agent protocol.
+
+/// A claim waits this long for work before it returns empty: under the idle timeout of common proxies (60 s).
+pub const CLAIM_WAIT_MS: u64 = 25_000;
+/// A lease lives this long without a heartbeat: a lost agent is seen within 30 s.
+pub const LEASE_MS: u64 = 20_000;
+/// An agent renews its leases this often: three chances before the lease ends.
+pub const HEARTBEAT_MS: u64 = 5_000;
+/// A control message: a job with 1,000 long steps fits.
+pub const CONTROL_BYTES: usize = 32 * 1024 * 1024;
+/// One log chunk.
+pub const LOG_CHUNK_BYTES: usize = airlock_domain::limits::LOG_CHUNK_BYTES;
+/// One artifact file: CircleCI's limit of 3 GB.
+pub const ARTIFACT_BYTES: u64 = 3 * 1024 * 1024 * 1024;
