@@ -1,0 +1,1 @@
+//! One suite per trait, run against every driver. A driver's test calls the suite with a fresh instance.
