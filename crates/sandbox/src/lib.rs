@@ -1,1 +1,35 @@
-//! .
+//! Linux isolation for one job slice: namespaces, an id-mapped overlay root, cgroup limits, network and seccomp.
+//!
+//! The agent's side is [`Launcher`] and [`Sandbox`]: blocking calls of a few milliseconds that talk to one
+//! single-threaded process, the zygote, over a socket. The inside is [`zygote::serve`], which clones a child into
+//! fresh namespaces, builds its root and hands it over to the caller's `init` function as process 1, and
+//! [`Confinement::apply`], which a step calls right before `exec`.
+//!
+//! Where to start reading: `spec` (what can be asked for), `launcher` (the order of a start), `zygote` (the same
+//! order seen from the inside), `reap` (what is left after a crash and how it goes away).
+//!
+//! The crate knows nothing of jobs, steps or configuration, imports nothing of ours and has no async runtime.
+
+#![expect(
+    unsafe_code,
+    reason = "namespaces, mounts and seccomp have no safe wrappers; every block says why it is sound"
+)]
+
+mod confinement;
+mod errors;
+mod launcher;
+mod limits;
+pub mod root;
+mod sandbox;
+mod spec;
+pub mod zygote;
+
+pub use confinement::Confinement;
+pub use errors::{DestroyError, InRootError, LauncherError, ReapError, StartError};
+pub use launcher::{Launcher, LauncherOptions, reap_leftovers};
+pub use limits::{DEFAULT_ID_BASE, IDS_PER_SANDBOX};
+pub use sandbox::{InRootEntry, InRootKind, InRootStat, Sandbox};
+pub use spec::{Layer, LayerIds, Limits, Network, SandboxSpec, SeccompProfile, Usage};
+pub use zygote::Init;
+
+pub mod channel;
