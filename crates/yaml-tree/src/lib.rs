@@ -1,1 +1,43 @@
-//! .
+//! YAML to nodes with byte spans.
+//!
+//! [`parse`] turns the bytes of one file into a [`Tree`] and a list of [`Problem`]s. It never fails: a file
+//! that breaks off half-way gives the half that could be read, and the problem says where it broke.
+//!
+//! What the tree keeps, because the config language needs it:
+//!
+//! - a byte [`Span`] on every value and every key, which [`Tree::locate`] turns into line and column;
+//! - scalars as *text and style*. `on`, `010` and `1.10` stay what was written; [`Scalar`] resolves them when the
+//!   reader of the field says what it wants (YAML 1.1 booleans, whole numbers, null);
+//! - anchors, aliases and merge keys **resolved but not copied**: an alias is a link to the same node, which
+//!   remembers the place of the `*name`, and a merged entry remembers the `<<` it came through;
+//! - duplicate keys: the last one wins, with a warning that shows the first.
+//!
+//! What it refuses: more than [`limits`] allow, aliases that contain themselves, several documents in one file,
+//! keys that are not text. It knows nothing of CircleCI; `pipeline-config` is its only caller in the product.
+//!
+//! ```
+//! let parsed = airlock_yaml_tree::parse(b"steps:\n  - checkout\n");
+//! assert!(parsed.problems.is_empty());
+//! let root = parsed.tree.root().expect("the file has a document");
+//! let steps = root.as_mapping().and_then(|map| map.get("steps")).expect("the key is there");
+//! assert_eq!(steps.value().as_sequence().map(|list| list.len()), Some(1));
+//! ```
+
+mod builder;
+mod dump;
+mod events;
+pub mod limits;
+mod merge;
+mod node;
+mod parse;
+mod problem;
+mod scalar;
+mod span;
+mod tree;
+
+pub use node::{Entry, Mapping, Node, NodeKind, Scalar, Sequence};
+pub use parse::{Parsed, parse, parse_file};
+pub use problem::{Problem, ProblemCode, Severity};
+pub use scalar::{Style, Value};
+pub use span::{FileId, Location, Place, Span};
+pub use tree::{Merged, Tree};

@@ -1,0 +1,103 @@
+//! What can be wrong with a file as YAML, as plain data: a stable code, the user's words, the place, a way out.
+//! Rendering is the caller's.
+
+use crate::Span;
+
+/// How bad a problem is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// Worth knowing; the tree is what the author meant in all likelihood.
+    Warning,
+    /// The tree is not what was written.
+    Error,
+}
+
+/// Stable names of the problems, for filters and tests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ProblemCode {
+    /// The text breaks the grammar of YAML.
+    Syntax,
+    /// The bytes are not UTF-8.
+    Encoding,
+    /// A limit of this product was reached.
+    Limit,
+    /// `*name` without an earlier `&name`.
+    UnknownAlias,
+    /// `&name [*name]`.
+    RecursiveAlias,
+    /// `<<` with something that is not a mapping.
+    BadMerge,
+    /// The same key twice in one mapping.
+    DuplicateKey,
+    /// A key that is a list or a mapping.
+    BadKey,
+    /// A second document after `---`.
+    ManyDocuments,
+    /// A tag such as `!include`.
+    UnknownTag,
+}
+
+impl ProblemCode {
+    /// The code as text.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Syntax => "yaml-syntax",
+            Self::Encoding => "yaml-encoding",
+            Self::Limit => "yaml-limit",
+            Self::UnknownAlias => "yaml-unknown-alias",
+            Self::RecursiveAlias => "yaml-recursive-alias",
+            Self::BadMerge => "yaml-bad-merge",
+            Self::DuplicateKey => "yaml-duplicate-key",
+            Self::BadKey => "yaml-bad-key",
+            Self::ManyDocuments => "yaml-many-documents",
+            Self::UnknownTag => "yaml-unknown-tag",
+        }
+    }
+}
+
+/// One thing wrong with a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// Stable name.
+    pub code: ProblemCode,
+    /// How bad.
+    pub severity: Severity,
+    /// What is wrong.
+    pub message: String,
+    /// Where.
+    pub span: Span,
+    /// Other places that belong to it, each with its role.
+    pub related: Vec<(Span, String)>,
+    /// The smallest change that mends it.
+    pub hint: Option<String>,
+}
+
+impl Problem {
+    pub(crate) fn error(code: ProblemCode, span: Span, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            severity: Severity::Error,
+            message: message.into(),
+            span,
+            related: Vec::new(),
+            hint: None,
+        }
+    }
+
+    pub(crate) fn warning(code: ProblemCode, span: Span, message: impl Into<String>) -> Self {
+        Self {
+            severity: Severity::Warning,
+            ..Self::error(code, span, message)
+        }
+    }
+
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    pub(crate) fn related(mut self, span: Span, role: impl Into<String>) -> Self {
+        self.related.push((span, role.into()));
+        self
+    }
+}

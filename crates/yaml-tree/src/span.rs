@@ -1,0 +1,149 @@
+//! Where something stands in a file: byte spans, and lines and columns made from them on demand. Owned here so
+//! that every later stage points at source text in one way.
+
+/// Which of several parsed files a place belongs to. The caller hands them out; this crate only carries them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FileId(pub u32);
+
+/// Half-open range of bytes in one file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Span {
+    /// First byte.
+    pub start: u32,
+    /// One past the last byte.
+    pub end: u32,
+}
+
+impl Span {
+    /// Makes a span from offsets into a source of at most [`crate::limits::MAX_SOURCE_BYTES`].
+    pub fn new(start: usize, end: usize) -> Self {
+        let clamp = |offset: usize| u32::try_from(offset).unwrap_or(u32::MAX);
+        Self {
+            start: clamp(start),
+            end: clamp(end.max(start)),
+        }
+    }
+
+    /// The range for slicing the source.
+    pub fn range(self) -> std::ops::Range<usize> {
+        self.start as usize..self.end as usize
+    }
+
+    /// True when the span covers no text, as that of a value left out.
+    pub fn is_empty(self) -> bool {
+        self.start == self.end
+    }
+
+    /// The smallest span holding both.
+    #[must_use]
+    pub fn join(self, other: Self) -> Self {
+        Self {
+            start: self.start.min(other.start),
+            end: self.end.max(other.end),
+        }
+    }
+}
+
+/// A span together with its file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Place {
+    /// The file.
+    pub file: FileId,
+    /// The bytes in it.
+    pub span: Span,
+}
+
+/// A position as people count: both from one, the column in characters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Location {
+    /// Line number, from one.
+    pub line: u32,
+    /// Column in characters, from one.
+    pub column: u32,
+}
+
+/// Byte offsets of the line starts of one file.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct LineIndex {
+    starts: Vec<u32>,
+}
+
+impl LineIndex {
+    pub(crate) fn new(source: &str) -> Self {
+        // A byte order mark is no column.
+        let mut starts = vec![if source.starts_with('\u{feff}') { 3 } else { 0 }];
+        let bytes = source.as_bytes();
+        for (at, byte) in bytes.iter().enumerate() {
+            // A lone carriage return ends a line in YAML; in CRLF the line feed does.
+            let ends_line = *byte == b'\n' || (*byte == b'\r' && bytes.get(at + 1) != Some(&b'\n'));
+            if ends_line {
+                starts.push(u32::try_from(at + 1).unwrap_or(u32::MAX));
+            }
+        }
+        Self { starts }
+    }
+
+    pub(crate) fn locate(&self, source: &str, offset: u32) -> Location {
+        let line = self.starts.partition_point(|start| *start <= offset).max(1);
+        let start = self.starts.get(line - 1).copied().unwrap_or(0) as usize;
+        let end = floor_char_boundary(source, offset as usize);
+        let column = source
+            .get(start..end.max(start))
+            .map_or(0, |text| text.chars().count());
+        let number = |value: usize| u32::try_from(value).unwrap_or(u32::MAX);
+        Location {
+            line: number(line),
+            column: number(column + 1),
+        }
+    }
+
+    /// Text of a line (from one) without its line break.
+    pub(crate) fn line<'s>(&self, source: &'s str, line: u32) -> &'s str {
+        let at = (line as usize).saturating_sub(1);
+        let start = self.starts.get(at).copied().unwrap_or(0) as usize;
+        let end = self
+            .starts
+            .get(at + 1)
+            .map_or(source.len(), |next| *next as usize);
+        source
+            .get(start..end)
+            .unwrap_or("")
+            .trim_end_matches(['\n', '\r'])
+    }
+}
+
+/// The nearest character border at or before `offset`.
+pub(crate) fn floor_char_boundary(source: &str, offset: usize) -> usize {
+    let mut at = offset.min(source.len());
+    while !source.is_char_boundary(at) {
+        at -= 1;
+    }
+    at
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_count_characters_not_bytes() {
+        let source = "a: é€x\nb: 1\r\nc: 2";
+        let index = LineIndex::new(source);
+        let at = |needle: &str| {
+            let offset = source.find(needle).expect("the needle is in the source");
+            index.locate(source, u32::try_from(offset).expect("short source"))
+        };
+        assert_eq!(at("x"), Location { line: 1, column: 6 });
+        assert_eq!(at("b"), Location { line: 2, column: 1 });
+        assert_eq!(at("c"), Location { line: 3, column: 1 });
+        assert_eq!(index.line(source, 2), "b: 1");
+    }
+
+    #[test]
+    fn offsets_past_the_end_or_inside_a_character_stay_in_range() {
+        let source = "é";
+        let index = LineIndex::new(source);
+        assert_eq!(index.locate(source, 1), Location { line: 1, column: 1 });
+        assert_eq!(index.locate(source, 99), Location { line: 1, column: 2 });
+    }
+}
