@@ -159,7 +159,7 @@ fn an_outbox_keeps_what_the_socket_does_not_take() {
             match reader.try_receive().expect("whole frames") {
                 Received::Message(FromInit::Output { bytes, .. }) => break bytes,
                 Received::Nothing => outbox.flush().expect("flushed"),
-                other => panic!("unexpected {other:?}"),
+                other @ (Received::Message(_) | Received::Closed) => panic!("unexpected {other:?}"),
             }
         };
         assert!(bytes.len() == 64 << 10 && bytes.iter().all(|byte| *byte == expected));
