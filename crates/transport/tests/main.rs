@@ -1,0 +1,5 @@
+//! The transport crate from outside: real sockets, real handshakes.
+
+mod http;
+mod instance;
+mod tls;
