@@ -8,13 +8,14 @@ use airlock_domain::{
 use async_trait::async_trait;
 
 use crate::rows::{
-    AgentRow, ArtifactRow, AuditRow, Claimed, DecisionRow, EnvironmentRow, ExpiredLease, JobRow, NewWorkflow,
-    PipelineError, PipelineRow, ProjectRow, RepositoryKeyRow, StepRow, TokenPurpose, TokenRow, WorkflowRow,
+    AgentRow, ArtifactRow, AuditRow, Claimed, DecisionRow, EnvironmentRow, EventRow, ExpiredLease, JobRow,
+    NewWorkflow, OutboxRow, PipelineError, PipelineRow, ProjectRow, RepositoryKeyRow, StepRow, TokenPurpose,
+    TokenRow, WorkflowRow,
 };
 
 /// Everything a store does.
-pub trait Store: Projects + Pipelines + Workflows + Queue + Records + Identity {}
-impl<T: Projects + Pipelines + Workflows + Queue + Records + Identity> Store for T {}
+pub trait Store: Projects + Pipelines + Workflows + Queue + Outbox + Records + Identity {}
+impl<T: Projects + Pipelines + Workflows + Queue + Outbox + Records + Identity> Store for T {}
 
 /// Projects, their keys and sealed variables.
 #[async_trait]
@@ -74,10 +75,12 @@ pub trait Pipelines: Send + Sync {
 /// Workflows and jobs.
 #[async_trait]
 pub trait Workflows: Send + Sync {
-    /// A workflow as the engine needs it, with its version.
+    /// A workflow as the engine needs it, with its version: exactly what its decisions wrote. A slice's fence is the one
+    /// last decided; a claim that no decision followed yet shows only in [`Workflows::job`].
     async fn load_workflow(&self, id: WorkflowId) -> Result<Option<(Workflow, u64)>, StoreError>;
     /// Writes a decision in one transaction: changes, event row, queue rows; raises the version.
-    /// [`StoreError::Conflict`] when the version is not the one in the store.
+    /// [`StoreError::Conflict`] when the version is not the one in the store. A change for a job or slice that is not in
+    /// the workflow does nothing, as in [`Workflow::apply`].
     async fn commit(&self, decision: &DecisionRow) -> Result<(), StoreError>;
     /// One workflow.
     async fn workflow(&self, id: WorkflowId) -> Result<Option<WorkflowRow>, StoreError>;
@@ -89,6 +92,8 @@ pub trait Workflows: Send + Sync {
     async fn job(&self, id: JobId) -> Result<Option<JobRow>, StoreError>;
     /// A job by its number in its project.
     async fn job_by_number(&self, project: ProjectId, number: u64) -> Result<Option<JobRow>, StoreError>;
+    /// What happened to a workflow, in order: one row for its creation and one for each [`Workflows::commit`].
+    async fn events(&self, workflow: WorkflowId) -> Result<Vec<EventRow>, StoreError>;
 }
 
 /// The queue and its leases.
@@ -111,10 +116,22 @@ pub trait Queue: Send + Sync {
         fence: u64,
         until: Timestamp,
     ) -> Result<Option<bool>, StoreError>;
-    /// Leases of running slices that ended before `now`.
+    /// Claims of slices that have not ended whose lease ended before `now`, longest first. A claim counts from
+    /// [`Queue::claim`] on, whether or not the engine heard of it.
     async fn expired_leases(&self, now: Timestamp) -> Result<Vec<ExpiredLease>, StoreError>;
     /// How many slices wait.
     async fn queue_length(&self) -> Result<u64, StoreError>;
+}
+
+/// News for the outside: forge statuses, webhooks, mail. One row for each pipeline, workflow and job whose status began
+/// or changed, written in the transaction that changed it. One task at a time takes rows, tells the outside and then
+/// acknowledges, so after a crash a row can be told twice but is never lost.
+#[async_trait]
+pub trait Outbox: Send + Sync {
+    /// The oldest rows that nobody acknowledged, in order. They stay until they are acknowledged.
+    async fn take_outbox(&self, limit: u32) -> Result<Vec<OutboxRow>, StoreError>;
+    /// Removes a row that was told; removing what is not there is no error.
+    async fn acknowledge_outbox(&self, id: u64) -> Result<(), StoreError>;
 }
 
 /// Steps, artifacts, audit.
@@ -124,7 +141,8 @@ pub trait Records: Send + Sync {
     async fn put_step(&self, row: &StepRow) -> Result<(), StoreError>;
     /// The steps of a slice, by number.
     async fn steps(&self, job: JobId, slice: u32) -> Result<Vec<StepRow>, StoreError>;
-    /// Adds an artifact; one with the same job, slice and path is replaced, and the replaced row returned.
+    /// Adds an artifact; one with the same job, slice and path is replaced, and the replaced row returned. A repeated
+    /// call with the same id replaces nothing.
     async fn put_artifact(&self, row: &ArtifactRow) -> Result<Option<ArtifactRow>, StoreError>;
     /// A job's artifacts, by slice and path.
     async fn artifacts(&self, job: JobId) -> Result<Vec<ArtifactRow>, StoreError>;
