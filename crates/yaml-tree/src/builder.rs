@@ -1,7 +1,7 @@
 //! Builds the stored tree from events. Owns anchors, aliases and the budgets for them; keeps what it has when
 //! the events break off. Called by `parse` alone.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use crate::events::Event;
 use crate::limits::{MAX_ALIASES, MAX_DEPTH, MAX_NODES, MAX_PROBLEMS};
@@ -36,7 +36,7 @@ pub(crate) struct Builder<'s> {
     pub(crate) root: Option<Link>,
     pub(crate) problems: Vec<Problem>,
     open: Vec<Frame>,
-    anchors: HashMap<usize, Target>,
+    anchors: BTreeMap<usize, Target>,
     documents: usize,
     aliases: usize,
     /// Nodes the tree would have with all aliases and merges written out.
@@ -52,7 +52,7 @@ impl<'s> Builder<'s> {
             root: None,
             problems: Vec::new(),
             open: Vec::new(),
-            anchors: HashMap::new(),
+            anchors: BTreeMap::new(),
             documents: 0,
             aliases: 0,
             expanded: 0,

@@ -4,7 +4,7 @@
 //! it stands; of several merged maps (a list, or several `<<`) the first wins; a key written twice takes the
 //! last value and keeps the first position.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use crate::builder::Raw;
 use crate::tree::{Link, Merged, NodeId, Stored, StoredEntry, StoredKind};
@@ -20,7 +20,7 @@ pub(crate) fn merge(nodes: &[Stored], raw: Vec<Raw>) -> Outcome {
     let mut merger = Merger {
         nodes,
         entries: Vec::new(),
-        index: HashMap::new(),
+        index: BTreeMap::new(),
         problems: Vec::new(),
     };
     for entry in raw {
@@ -35,7 +35,7 @@ pub(crate) fn merge(nodes: &[Stored], raw: Vec<Raw>) -> Outcome {
 struct Merger<'n> {
     nodes: &'n [Stored],
     entries: Vec<StoredEntry>,
-    index: HashMap<String, usize>,
+    index: BTreeMap<String, usize>,
     problems: Vec<Problem>,
 }
 
