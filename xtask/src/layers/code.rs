@@ -71,7 +71,9 @@ pub(crate) fn lines_with(code: &str, words: &str) -> Vec<usize> {
     let stands_alone = |line: &str, at: usize| {
         let bytes = line.as_bytes();
         let before = at.checked_sub(1).and_then(|before| bytes.get(before));
-        !is_word(before) && !is_word(bytes.get(at + words.len()))
+        // Words that end in punctuation, such as an opening brace, may be followed by anything.
+        let goes_on = is_word(words.as_bytes().last()) && is_word(bytes.get(at + words.len()));
+        !is_word(before) && !goes_on
     };
     code.lines()
         .enumerate()
@@ -240,5 +242,6 @@ mod tests {
     fn words_are_found_whole() {
         let code = "unsafe {}\nunsafe_code\nnot_unsafe\n(unsafe)\n";
         assert_eq!(lines_with(code, "unsafe"), [1, 4]);
+        assert_eq!(lines_with("use std::{fs, io};", "std::{"), [1]);
     }
 }
