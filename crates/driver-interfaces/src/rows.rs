@@ -111,6 +111,18 @@ pub struct Trigger {
     pub trust: EventTrust,
     /// Pipeline parameters given with it, as JSON values.
     pub parameters: Vec<(String, serde_json::Value)>,
+    /// Only this part of the config, if somebody asked for a part.
+    #[serde(default)]
+    pub only: Selection,
+}
+
+/// The part of a config that somebody asked for; the default is all of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Selection {
+    /// Only this workflow.
+    pub workflow: Option<String>,
+    /// Only this job, without what it requires.
+    pub job: Option<String>,
 }
 
 /// Kinds of trigger.
@@ -329,6 +341,75 @@ pub struct DecisionRow {
     pub effects: Vec<Effect>,
     /// When.
     pub at: Timestamp,
+}
+
+/// One event of a workflow's history.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventRow {
+    /// Its number in the workflow, from 1, without gaps: the version it made.
+    pub number: u64,
+    /// What happened.
+    pub event: Event,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// News for the outside, written in the transaction that made it true.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutboxRow {
+    /// Its number, in order.
+    pub id: u64,
+    /// What changed.
+    pub change: StatusChange,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// A status that changed, or began.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum StatusChange {
+    /// A pipeline's state.
+    Pipeline {
+        /// Which.
+        pipeline: PipelineId,
+        /// The new state.
+        state: PipelineState,
+    },
+    /// A workflow's status.
+    Workflow {
+        /// Its pipeline.
+        pipeline: PipelineId,
+        /// Which.
+        workflow: WorkflowId,
+        /// The new status.
+        status: WorkflowStatus,
+    },
+    /// A job's status.
+    Job {
+        /// Its pipeline.
+        pipeline: PipelineId,
+        /// Its workflow.
+        workflow: WorkflowId,
+        /// Which.
+        job: JobId,
+        /// The new status.
+        status: JobStatus,
+        /// Why, where that is not plain.
+        reason: Option<String>,
+    },
+}
+
+impl StatusChange {
+    /// `pipeline`, `workflow` or `job`.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Pipeline { .. } => "pipeline",
+            Self::Workflow { .. } => "workflow",
+            Self::Job { .. } => "job",
+        }
+    }
 }
 
 /// An agent as pages show it.
