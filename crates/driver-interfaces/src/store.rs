@@ -116,6 +116,9 @@ pub trait Queue: Send + Sync {
         fence: u64,
         until: Timestamp,
     ) -> Result<Option<bool>, StoreError>;
+    /// What [`Queue::renew`] would answer, without making the lease live longer: a read, cheap enough for every chunk of
+    /// a log.
+    async fn lease(&self, job: JobId, slice: u32, fence: u64) -> Result<Option<bool>, StoreError>;
     /// Claims of slices that have not ended whose lease ended before `now`, longest first. A claim counts from
     /// [`Queue::claim`] on, whether or not the engine heard of it.
     async fn expired_leases(&self, now: Timestamp) -> Result<Vec<ExpiredLease>, StoreError>;

@@ -17,6 +17,13 @@ pub(crate) async fn enqueue(
     at: Timestamp,
 ) -> Result<(), StoreError> {
     let what = format!("slice {slice} of job {job}");
+    // A slice that is offered again belongs to nobody: its old lease must not run out a second time.
+    sqlx::query(sql::RELEASE)
+        .bind(job.to_string())
+        .bind(i64::from(slice))
+        .execute(&mut *c)
+        .await
+        .map_err(|error| failed(format_args!("releasing {what}"), error))?;
     sqlx::query(sql::ENQUEUE)
         .bind(workflow.to_string())
         .bind(job.to_string())
@@ -104,6 +111,28 @@ pub(crate) async fn renew(
         .map_err(|error| {
             failed(
                 format_args!("renewing the lease of slice {slice} of job {job}"),
+                error,
+            )
+        })?
+        .map(|row| Fields::new("a slice", &row).flag("stop"))
+        .transpose()
+}
+
+pub(crate) async fn lease(
+    c: &mut SqliteConnection,
+    job: JobId,
+    slice: u32,
+    fence: u64,
+) -> Result<Option<bool>, StoreError> {
+    sqlx::query(sql::LEASE_OF)
+        .bind(job.to_string())
+        .bind(i64::from(slice))
+        .bind(number(fence))
+        .fetch_optional(c)
+        .await
+        .map_err(|error| {
+            failed(
+                format_args!("reading the lease of slice {slice} of job {job}"),
                 error,
             )
         })?

@@ -174,6 +174,10 @@ impl Queue for SqliteStore {
         write!(self, c => queue::renew(c, job, slice, fence, until))
     }
 
+    async fn lease(&self, job: JobId, slice: u32, fence: u64) -> Result<Option<bool>, StoreError> {
+        read!(self, c => queue::lease(c, job, slice, fence))
+    }
+
     async fn expired_leases(&self, now: Timestamp) -> Result<Vec<ExpiredLease>, StoreError> {
         read!(self, c => queue::expired(c, now))
     }

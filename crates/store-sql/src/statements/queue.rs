@@ -4,6 +4,9 @@ statements! {
     /// A slice that waits already keeps its place.
     ENQUEUE = "INSERT INTO queue (workflow, job, slice, enqueued_at) VALUES ($1, $2, $3, $4) \
                ON CONFLICT (job, slice) DO NOTHING";
+    /// Who had a slice that waits again has it no more, whatever its fence.
+    RELEASE = "UPDATE slices SET agent = NULL, lease_until = NULL, stop = 0, started_at = NULL \
+               WHERE job = $1 AND slice = $2 AND lease_until IS NOT NULL";
     WITHDRAW = "DELETE FROM queue WHERE workflow = $1 AND job = $2 AND slice = $3";
     /// Takes the oldest row out.
     TAKE = "DELETE FROM queue WHERE seq = (SELECT MIN(seq) FROM queue) RETURNING workflow, job, slice";
@@ -15,6 +18,9 @@ statements! {
     RENEW = "UPDATE slices SET lease_until = CASE WHEN lease_until < $4 THEN $4 ELSE lease_until END \
              WHERE job = $1 AND slice = $2 AND fence = $3 AND lease_until IS NOT NULL \
              AND status IN ('waiting', 'queued', 'running') RETURNING stop";
+    /// What `RENEW` would answer.
+    LEASE_OF = "SELECT stop FROM slices WHERE job = $1 AND slice = $2 AND fence = $3 AND lease_until IS NOT NULL \
+                AND status IN ('waiting', 'queued', 'running')";
     EXPIRED = "SELECT j.workflow, s.job, s.slice, s.fence FROM slices s JOIN jobs j ON j.id = s.job \
                WHERE s.lease_until < $1 AND s.status IN ('waiting', 'queued', 'running') \
                ORDER BY s.lease_until, s.job, s.slice";

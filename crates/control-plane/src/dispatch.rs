@@ -1,0 +1,137 @@
+//! Hands slices to agents and watches their leases.
+
+use std::time::Duration;
+
+use airlock_agent_protocol::limits::{CLAIM_WAIT_MS, LEASE_MS};
+use airlock_agent_protocol::{Assignment, ClaimReply, ClaimRequest, Lease};
+use airlock_domain::state::{Event, SliceEnd, SliceStatus};
+use airlock_driver_interfaces::rows::{AgentRow, Claimed};
+
+use crate::{ControlPlane, UseCaseError, limits};
+
+impl ControlPlane {
+    /// Waits until there is a slice for this agent, or its patience is over.
+    pub(crate) async fn claim(&self, request: &ClaimRequest) -> Result<ClaimReply, UseCaseError> {
+        let agent = AgentRow {
+            id: request.agent,
+            name: request.name.clone(),
+            seen_at: self.now(),
+        };
+        self.store().agent_seen(&agent).await?;
+        if request.free == 0 {
+            return Ok(ClaimReply { assignment: None });
+        }
+        let patience = Duration::from_millis(request.wait_ms.min(CLAIM_WAIT_MS));
+        let deadline = tokio::time::Instant::now() + patience;
+        loop {
+            // Registered before the look into the queue, so that a slice queued in between wakes us.
+            let woken = self.inner.work.notified();
+            tokio::pin!(woken);
+            woken.as_mut().enable();
+            if let Some(assignment) = self.try_claim(request).await? {
+                return Ok(ClaimReply {
+                    assignment: Some(assignment),
+                });
+            }
+            let now = tokio::time::Instant::now();
+            if now >= deadline {
+                return Ok(ClaimReply { assignment: None });
+            }
+            let nap = (deadline - now).min(Duration::from_millis(limits::CLAIM_POLL_MS));
+            tokio::select! { () = woken => {}, () = tokio::time::sleep(nap) => {} }
+        }
+    }
+
+    async fn try_claim(&self, request: &ClaimRequest) -> Result<Option<Assignment>, UseCaseError> {
+        loop {
+            let now = self.now();
+            let until = now.plus_millis(i64::try_from(LEASE_MS).unwrap_or(i64::MAX));
+            let Some(claimed) = self.store().claim(request.agent, until, now).await? else {
+                return Ok(None);
+            };
+            let event = Event::SliceClaimed {
+                job: claimed.job,
+                slice: claimed.slice,
+                fence: claimed.fence,
+                agent: request.agent,
+            };
+            match self.advance(claimed.workflow, event).await {
+                Ok(()) => {}
+                // The workflow was stopped between the queue and here: look for other work.
+                Err(UseCaseError::Conflict(_) | UseCaseError::NotFound(_)) => continue,
+                Err(error) => return Err(error),
+            }
+            match self.spec(&claimed).await {
+                Ok(spec) => {
+                    let lease = Lease {
+                        job: claimed.job,
+                        slice: claimed.slice,
+                        fence: claimed.fence,
+                    };
+                    return Ok(Some(Assignment {
+                        lease,
+                        lease_ms: LEASE_MS,
+                        spec,
+                    }));
+                }
+                Err(error) => self.cannot_start(&claimed, &error).await?,
+            }
+        }
+    }
+
+    /// Ends a slice that cannot be handed out, so that its job says why instead of waiting for ever.
+    async fn cannot_start(&self, claimed: &Claimed, error: &UseCaseError) -> Result<(), UseCaseError> {
+        tracing::error!(job = %claimed.job, slice = claimed.slice, %error, "a slice could not be handed out");
+        let end = SliceEnd {
+            status: SliceStatus::InfrastructureFail,
+            reason: Some(error.to_string()),
+        };
+        let event = Event::SliceEnded {
+            job: claimed.job,
+            slice: claimed.slice,
+            fence: claimed.fence,
+            end,
+        };
+        self.advance(claimed.workflow, event).await
+    }
+
+    /// Makes a lease live longer. `None` when it is over, otherwise whether the slice should be stopped.
+    pub(crate) async fn renew_lease(&self, lease: Lease) -> Result<Option<bool>, UseCaseError> {
+        let until = self
+            .now()
+            .plus_millis(i64::try_from(LEASE_MS).unwrap_or(i64::MAX));
+        Ok(self
+            .store()
+            .renew(lease.job, lease.slice, lease.fence, until)
+            .await?)
+    }
+
+    /// Looks for lost agents, for ever.
+    pub(crate) async fn lease_loop(&self) {
+        let mut tick = tokio::time::interval(Duration::from_millis(limits::LEASE_WATCH_MS));
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tick.tick().await;
+            if let Err(error) = self.expire_leases().await {
+                tracing::warn!(%error, "lost leases could not be looked for");
+            }
+        }
+    }
+
+    /// Brings every lease that ran out to its workflow.
+    pub async fn expire_leases(&self) -> Result<(), UseCaseError> {
+        for expired in self.store().expired_leases(self.now()).await? {
+            let event = Event::LeaseExpired {
+                job: expired.job,
+                slice: expired.slice,
+                fence: expired.fence,
+            };
+            match self.advance(expired.workflow, event).await {
+                Ok(()) => tracing::warn!(job = %expired.job, slice = expired.slice, "an agent was lost"),
+                Err(UseCaseError::Conflict(reason)) => tracing::debug!(%reason, "a lease ended on its own"),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}

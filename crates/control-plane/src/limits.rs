@@ -1,0 +1,23 @@
+//! Limits and names of the control plane.
+
+/// The vault's key that seals this instance's secrets.
+pub const SEAL_KEY: &str = "instance";
+/// How often a decision is taken again when somebody else was faster. A workflow has at most a few hundred slices,
+/// whose ends could collide; each retry sees a newer state, so this is never reached in practice.
+pub const DECISION_ATTEMPTS: u32 = 64;
+/// How often lost leases are looked for, in milliseconds: with the lease of 20 s a lost agent is seen within 30 s.
+pub const LEASE_WATCH_MS: u64 = 2_000;
+/// A waiting claim looks at the queue at least this often, for wake-ups that were lost.
+pub const CLAIM_POLL_MS: u64 = 2_000;
+/// Pending pipelines are looked for at least this often.
+pub const PLAN_POLL_MS: u64 = 5_000;
+/// Bytes of log returned by one read.
+pub const LOG_READ_BYTES: usize = 1024 * 1024;
+/// Where the config stands in a repository.
+pub const CONFIG_PATH: &str = ".circleci/config.yml";
+/// A sign-in link works this long.
+pub const SIGN_IN_LINK_MS: i64 = 24 * 60 * 60 * 1000;
+/// A browser stays signed in this long.
+pub const SESSION_MS: i64 = 14 * 24 * 60 * 60 * 1000;
+/// A follower that hears nothing looks at the rows this often, in milliseconds.
+pub const FOLLOW_POLL_MS: u64 = 1_000;

@@ -1,0 +1,307 @@
+//! Turns accepted pipelines into workflows: fetch the config at the exact commit, compile it, decide the start of each
+//! workflow, write all of it in one transaction. A restart takes pending pipelines up again.
+
+use std::time::Duration;
+
+use airlock_domain::events::{Happening, HappeningKind};
+use airlock_domain::plan::{JobBody, Plan, PlannedJob, PlannedWorkflow};
+use airlock_domain::state::{
+    Event, Job, JobKind, JobStatus, PipelineState, Slice, SliceStatus, Workflow, WorkflowStatus,
+};
+use airlock_domain::{JobId, Timestamp, WorkflowId};
+use airlock_driver_interfaces::rows::{
+    NewJob, NewWorkflow, PipelineError, PipelineRow, ProjectRow, TriggerKind,
+};
+use airlock_pipeline_config::{Diagnostic, Inputs, ParameterValue, PipelineValues, Source, compile, render};
+use airlock_workflow_engine::decide;
+
+use crate::selection::select;
+use crate::{ControlPlane, UseCaseError, limits};
+
+/// What planning leads to.
+struct Planned {
+    state: PipelineState,
+    errors: Vec<PipelineError>,
+    workflows: Vec<NewWorkflow>,
+}
+
+impl Planned {
+    fn errored(kind: &str, message: String) -> Self {
+        let errors = vec![PipelineError {
+            kind: kind.to_owned(),
+            message,
+        }];
+        Self {
+            state: PipelineState::Errored,
+            errors,
+            workflows: Vec::new(),
+        }
+    }
+}
+
+impl ControlPlane {
+    /// Plans pending pipelines, for ever.
+    pub(crate) async fn plan_loop(&self) {
+        loop {
+            match self.plan_pending().await {
+                Ok(()) => {}
+                Err(error) => tracing::warn!(%error, "pending pipelines could not be planned; trying again"),
+            }
+            let nap = tokio::time::sleep(Duration::from_millis(limits::PLAN_POLL_MS));
+            tokio::select! { () = self.inner.planning.notified() => {}, () = nap => {} }
+        }
+    }
+
+    /// Plans every pipeline that is pending now.
+    pub async fn plan_pending(&self) -> Result<(), UseCaseError> {
+        for pipeline in self.store().pending_pipelines().await? {
+            self.plan(&pipeline).await?;
+        }
+        Ok(())
+    }
+
+    async fn plan(&self, pipeline: &PipelineRow) -> Result<(), UseCaseError> {
+        let project = self.store().project(pipeline.project).await?;
+        let project =
+            project.ok_or_else(|| UseCaseError::NotFound(format!("project {}", pipeline.project)))?;
+        let planned = self.planned(pipeline, &project).await?;
+        let at = self.now();
+        let written = self
+            .store()
+            .finish_planning(
+                pipeline.id,
+                planned.state,
+                &planned.errors,
+                &planned.workflows,
+                at,
+            )
+            .await?;
+        if written {
+            self.announce_planned(pipeline, &planned, at);
+            planned
+                .workflows
+                .iter()
+                .for_each(|workflow| self.wake_for(&workflow.effects));
+        }
+        Ok(())
+    }
+
+    async fn planned(&self, pipeline: &PipelineRow, project: &ProjectRow) -> Result<Planned, UseCaseError> {
+        let sha = &pipeline.revision.sha;
+        let bytes = match self
+            .drivers()
+            .forge
+            .file_at(&project.slug, sha, limits::CONFIG_PATH)
+            .await
+        {
+            Ok(Some(bytes)) => bytes,
+            Ok(None) => {
+                let message = format!(
+                    "There is no {} at commit {sha}.\nAdd one and push again; `airlock config validate` checks it \
+                     before you do.",
+                    limits::CONFIG_PATH
+                );
+                return Ok(Planned::errored("config-fetch", message));
+            }
+            Err(error) => return Ok(Planned::errored("config-fetch", error.to_string())),
+        };
+        let source = Source::new(limits::CONFIG_PATH, bytes);
+        let inputs = self.inputs(pipeline, project)?;
+        // Compiling is pure work of the processor; a panic in it must cost this pipeline only.
+        let compiled = tokio::task::spawn_blocking(move || {
+            let (plan, diagnostics) = compile(&source, &inputs);
+            let text = render::text(&diagnostics, &[source], render::Color::Never);
+            (plan, diagnostics, text)
+        });
+        Ok(match compiled.await {
+            Ok((Some(plan), _, _)) => match select(plan, &pipeline.trigger.only) {
+                Ok(plan) => Planned {
+                    state: PipelineState::Created,
+                    errors: Vec::new(),
+                    workflows: self.workflows_of(&plan),
+                },
+                Err(problem) => Planned::errored("plan", problem),
+            },
+            Ok((None, diagnostics, text)) => Planned::errored("config", errors_text(&diagnostics, text)),
+            Err(_) => Planned::errored(
+                "other",
+                "Airlock failed while compiling this config. That is a mistake in Airlock, not in the config; the \
+                 server's log says where."
+                    .to_owned(),
+            ),
+        })
+    }
+
+    fn inputs(&self, pipeline: &PipelineRow, project: &ProjectRow) -> Result<Inputs, UseCaseError> {
+        let addresses = self.addresses()?;
+        let revision = &pipeline.revision;
+        let values = PipelineValues {
+            id: pipeline.id.to_string(),
+            number: pipeline.number,
+            project_slug: project.slug.to_string(),
+            project_git_url: addresses.git_url(&project.slug),
+            branch: revision.branch.as_ref().map(ToString::to_string),
+            tag: revision.tag.as_ref().map(ToString::to_string),
+            revision: revision.sha.to_string(),
+            trigger_source: match pipeline.trigger.kind {
+                TriggerKind::Push => "webhook".to_owned(),
+                TriggerKind::Api | TriggerKind::Local => "api".to_owned(),
+            },
+            ..PipelineValues::default()
+        };
+        let parameters = pipeline
+            .trigger
+            .parameters
+            .iter()
+            .filter_map(|(name, value)| parameter(value).map(|value| (name.clone(), value)))
+            .collect();
+        Ok(Inputs {
+            pipeline: values,
+            parameters,
+            ..Inputs::default()
+        })
+    }
+
+    fn workflows_of(&self, plan: &Plan) -> Vec<NewWorkflow> {
+        plan.workflows
+            .iter()
+            .map(|planned| self.workflow_of(planned))
+            .collect()
+    }
+
+    fn workflow_of(&self, planned: &PlannedWorkflow) -> NewWorkflow {
+        let id = WorkflowId::new(self.new_id());
+        if let Some(left_out) = &planned.left_out {
+            return NewWorkflow {
+                id,
+                name: planned.name.clone(),
+                status: WorkflowStatus::NotRun,
+                left_out: Some(left_out.reason.clone()),
+                jobs: Vec::new(),
+                effects: Vec::new(),
+            };
+        }
+        let mut state = Workflow {
+            id,
+            name: planned.name.clone(),
+            status: WorkflowStatus::Running,
+            jobs: planned
+                .jobs
+                .iter()
+                .map(|job| engine_job(JobId::new(self.new_id()), job))
+                .collect(),
+        };
+        let effects = match decide(&state, &Event::Start, self.now()) {
+            Ok(decision) => {
+                decision.changes.iter().for_each(|change| state.apply(change));
+                decision.effects
+            }
+            // Start has no precondition that a fresh workflow could break.
+            Err(refused) => {
+                tracing::error!(%refused, "a fresh workflow was refused");
+                Vec::new()
+            }
+        };
+        let bodies = planned.jobs.iter().map(|job| match &job.body {
+            JobBody::Build(build) => Some(build.clone()),
+            JobBody::Approval => None,
+        });
+        let jobs = state.jobs.into_iter().zip(bodies).map(|(job, body)| NewJob {
+            id: job.id,
+            name: job.name,
+            kind: job.kind,
+            requires: job.requires,
+            left_out: job.left_out,
+            status: job.status,
+            reason: job.reason,
+            body,
+            slices: job.slices.iter().map(|slice| slice.status).collect(),
+        });
+        NewWorkflow {
+            id,
+            name: state.name,
+            status: state.status,
+            left_out: None,
+            jobs: jobs.collect(),
+            effects,
+        }
+    }
+
+    pub(crate) fn announce_pipeline(&self, row: &PipelineRow) {
+        self.publish(Happening {
+            status: Some(row.state.to_string()),
+            ..Happening::new(HappeningKind::Pipeline, self.now().to_rfc3339(), row.id)
+        });
+    }
+
+    fn announce_planned(&self, pipeline: &PipelineRow, planned: &Planned, at: Timestamp) {
+        let at = at.to_rfc3339();
+        let base = |kind| Happening::new(kind, at.clone(), pipeline.id);
+        self.publish(Happening {
+            status: Some(planned.state.to_string()),
+            reason: planned.errors.first().map(|error| error.message.clone()),
+            ..base(HappeningKind::Pipeline)
+        });
+        for workflow in &planned.workflows {
+            let named = |kind| Happening {
+                workflow: Some(workflow.name.to_string()),
+                workflow_id: Some(workflow.id),
+                ..base(kind)
+            };
+            for job in &workflow.jobs {
+                self.publish(Happening {
+                    job: Some(job.name.to_string()),
+                    job_id: Some(job.id),
+                    status: Some(job.status.to_string()),
+                    reason: job.reason.clone(),
+                    ..named(HappeningKind::Job)
+                });
+            }
+            self.publish(Happening {
+                status: Some(workflow.status.to_string()),
+                reason: workflow.left_out.clone(),
+                ..named(HappeningKind::Workflow)
+            });
+        }
+    }
+}
+
+fn engine_job(id: JobId, planned: &PlannedJob) -> Job {
+    let (kind, slices) = match &planned.body {
+        JobBody::Build(build) => (JobKind::Build, build.parallelism),
+        JobBody::Approval => (JobKind::Approval, 0),
+    };
+    Job {
+        id,
+        name: planned.name.clone(),
+        kind,
+        requires: planned.requires.clone(),
+        left_out: planned.left_out.as_ref().map(|left_out| left_out.reason.clone()),
+        status: JobStatus::Blocked,
+        reason: None,
+        slices: (0..slices)
+            .map(|index| Slice {
+                index,
+                status: SliceStatus::Waiting,
+                fence: 0,
+            })
+            .collect(),
+    }
+}
+
+fn parameter(value: &serde_json::Value) -> Option<ParameterValue> {
+    match value {
+        serde_json::Value::String(text) => Some(ParameterValue::Text(text.clone())),
+        serde_json::Value::Bool(flag) => Some(ParameterValue::Bool(*flag)),
+        serde_json::Value::Number(number) => number.as_i64().map(ParameterValue::Int),
+        serde_json::Value::Null | serde_json::Value::Array(_) | serde_json::Value::Object(_) => None,
+    }
+}
+
+fn errors_text(diagnostics: &[Diagnostic], rendered: String) -> String {
+    if diagnostics.is_empty() {
+        "The config has no plan, and no reason was given.".to_owned()
+    } else {
+        rendered
+    }
+}

@@ -1,0 +1,208 @@
+//! Makes the job spec an agent gets: variables by precedence, secrets the job may see and no others, steps, source.
+
+use airlock_agent_protocol::{JobSpec, SecretValue, Source, StepSpec, StepWork};
+use airlock_domain::environment::{BuiltIns, Value, Variable, merge};
+use airlock_domain::limits::JOB_RUN_TIME_MS;
+use airlock_domain::plan::{BuildJob, Executor, Step, StepBody};
+use airlock_domain::trust::{SecretsDecision, SecretsQuestion, may_see_secrets};
+use airlock_driver_interfaces::rows::{Claimed, JobRow, PipelineRow, ProjectRow};
+
+use crate::projects::{deploy_key_context, environment_context};
+use crate::{ControlPlane, UseCaseError, limits};
+
+impl ControlPlane {
+    /// The spec for a claimed slice.
+    pub(crate) async fn spec(&self, claimed: &Claimed) -> Result<JobSpec, UseCaseError> {
+        let missing = |what: &str| UseCaseError::NotFound(format!("{what} of job {}", claimed.job));
+        let job = self
+            .store()
+            .job(claimed.job)
+            .await?
+            .ok_or_else(|| missing("the row"))?;
+        let body = job.body.clone().ok_or_else(|| missing("the body"))?;
+        let pipeline = self
+            .store()
+            .pipeline(job.pipeline)
+            .await?
+            .ok_or_else(|| missing("the pipeline"))?;
+        let project = self
+            .store()
+            .project(job.project)
+            .await?
+            .ok_or_else(|| missing("the project"))?;
+
+        let secrets = self.secrets(&pipeline, &project).await?;
+        let masks = secrets
+            .iter()
+            .filter_map(|variable| secret_of(&variable.value))
+            .collect();
+        let built_ins = self.built_ins(claimed, &job, &body, &pipeline, &project)?;
+        let own = body
+            .environment
+            .iter()
+            .map(|(name, value)| Variable {
+                name: name.clone(),
+                value: Value::Plain(value.clone()),
+            })
+            .collect();
+        let (mut plain, mut sealed) = (Vec::new(), Vec::new());
+        for variable in merge([secrets, built_ins, own]) {
+            match variable.value {
+                Value::Plain(value) => plain.push((variable.name.to_string(), value)),
+                Value::Secret(secret) => sealed.push((variable.name.to_string(), SecretValue::new(secret))),
+            }
+        }
+        let checks_out = body.steps.iter().any(|step| match step.body {
+            StepBody::Checkout { .. } => true,
+            StepBody::Run { .. } | StepBody::StoreArtifacts { .. } => false,
+        });
+        let source = if checks_out {
+            Some(self.source(&pipeline, &project).await?)
+        } else {
+            None
+        };
+        let Executor::Docker { image, place: _ } = &body.executor;
+        Ok(JobSpec {
+            pipeline: pipeline.id,
+            workflow: claimed.workflow,
+            project: project.slug.to_string(),
+            job_name: job.name.to_string(),
+            number: job.number.unwrap_or(0),
+            parallelism: body.parallelism,
+            image: image.to_string(),
+            resource_class: body.resource_class.to_string(),
+            working_directory: body.working_directory.clone(),
+            shell: body.shell.clone(),
+            environment: plain,
+            secrets: sealed,
+            masks,
+            steps: body.steps.iter().map(step_spec).collect(),
+            source,
+            run_time_ms: JOB_RUN_TIME_MS,
+        })
+    }
+
+    /// The project's variables, opened, if this pipeline's jobs may see them.
+    async fn secrets(
+        &self,
+        pipeline: &PipelineRow,
+        project: &ProjectRow,
+    ) -> Result<Vec<Variable>, UseCaseError> {
+        let question = SecretsQuestion {
+            trust: pipeline.trigger.trust,
+            pass_to_outsiders: project.pass_secrets_to_outsiders,
+        };
+        match may_see_secrets(question) {
+            SecretsDecision::Allow => {}
+            SecretsDecision::Deny(_) => return Ok(Vec::new()),
+        }
+        let mut variables = Vec::new();
+        for row in self.store().environment(project.id).await? {
+            let context = environment_context(project.id, &row.name);
+            let secret = self
+                .drivers()
+                .vault
+                .open(limits::SEAL_KEY, &context, &row.value)
+                .await?;
+            variables.push(Variable {
+                name: row.name,
+                value: Value::Secret(secret),
+            });
+        }
+        Ok(variables)
+    }
+
+    async fn source(&self, pipeline: &PipelineRow, project: &ProjectRow) -> Result<Source, UseCaseError> {
+        let addresses = self.addresses()?;
+        let context = deploy_key_context(project.id);
+        let deploy_key = self
+            .drivers()
+            .vault
+            .open(limits::SEAL_KEY, &context, &project.deploy_key)
+            .await?;
+        let revision = &pipeline.revision;
+        Ok(Source {
+            host: addresses.git_host.clone(),
+            port: addresses.git_port,
+            url: addresses.git_url(&project.slug),
+            host_key: addresses.git_host_key.clone(),
+            deploy_key: SecretValue::new(deploy_key),
+            sha: revision.sha.to_string(),
+            branch: revision.branch.as_ref().map(ToString::to_string),
+            tag: revision.tag.as_ref().map(ToString::to_string),
+        })
+    }
+
+    fn built_ins(
+        &self,
+        claimed: &Claimed,
+        job: &JobRow,
+        body: &BuildJob,
+        pipeline: &PipelineRow,
+        project: &ProjectRow,
+    ) -> Result<Vec<Variable>, UseCaseError> {
+        let addresses = self.addresses()?;
+        let revision = &pipeline.revision;
+        let built_ins = BuiltIns {
+            branch: revision.branch.as_ref().map(airlock_domain::BranchName::as_str),
+            tag: revision.tag.as_ref().map(airlock_domain::TagName::as_str),
+            sha: revision.sha.as_str(),
+            build_num: job.number.unwrap_or(0),
+            build_url: &format!("{}/jobs/{}", addresses.web, job.id),
+            job: job.name.as_str(),
+            node_index: claimed.slice,
+            node_total: body.parallelism,
+            organization_id: &project.org.to_string(),
+            project_id: &project.id.to_string(),
+            pipeline_id: &pipeline.id.to_string(),
+            workflow_id: &claimed.workflow.to_string(),
+            workflow_job_id: &job.id.to_string(),
+            org: project.slug.org.as_str(),
+            repo: project.slug.repo.as_str(),
+            repository_url: &addresses.git_url(&project.slug),
+            working_directory: &body.working_directory,
+            username: Some(&pipeline.trigger.actor),
+        };
+        Ok(built_ins.variables())
+    }
+}
+
+fn secret_of(value: &Value) -> Option<SecretValue> {
+    match value {
+        Value::Plain(_) => None,
+        Value::Secret(secret) => Some(SecretValue::new(secret.clone())),
+    }
+}
+
+fn step_spec(step: &Step) -> StepSpec {
+    let work = match &step.body {
+        StepBody::Run {
+            command,
+            shell,
+            environment,
+            working_directory,
+            background,
+            no_output_timeout_ms,
+        } => StepWork::Run {
+            command: command.clone(),
+            shell: shell.clone(),
+            environment: environment
+                .iter()
+                .map(|(name, value)| (name.to_string(), value.clone()))
+                .collect(),
+            working_directory: working_directory.clone(),
+            background: *background,
+            no_output_timeout_ms: *no_output_timeout_ms,
+        },
+        StepBody::Checkout { path } => StepWork::Checkout { path: path.clone() },
+        StepBody::StoreArtifacts { path, destination } => StepWork::StoreArtifacts {
+            path: path.clone(),
+            destination: destination.clone(),
+        },
+    };
+    StepSpec {
+        name: step.name.clone(),
+        when: step.when,
+        work,
+    }
+}

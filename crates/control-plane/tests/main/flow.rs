@@ -1,0 +1,315 @@
+//! The way of the data, from trigger to green, and every place where it can be interrupted.
+
+use airlock_agent_protocol::{ArtifactHeader, Heartbeat, LogHeader, RefusalCode};
+use airlock_control_plane::UseCaseError;
+use airlock_control_plane::agents::ArtifactBody;
+use airlock_domain::events::HappeningKind;
+use airlock_domain::state::{PipelineState, SliceStatus, StepStatus};
+use airlock_domain::{EnvName, Secret};
+use async_trait::async_trait;
+use bytes::Bytes;
+
+use crate::world::{World, ada, slug};
+
+const TWO_JOBS: &str = "
+version: 2.1
+jobs:
+  test:
+    docker: [{image: airlock/base}]
+    environment: {COLOUR: green}
+    steps: [checkout, {run: echo hello}]
+  build:
+    docker: [{image: airlock/base}]
+    steps: [{run: make}]
+workflows:
+  ci:
+    jobs: [test, {build: {requires: [test]}}]
+";
+
+#[tokio::test]
+async fn a_pipeline_goes_from_trigger_to_green() {
+    let world = World::new().await;
+    let token = EnvName::new("TOKEN").unwrap();
+    world
+        .plane
+        .set_secret(&slug(), &token, &Secret::new("canary-4711"), &ada())
+        .await
+        .unwrap();
+    let pipeline = world.pipeline(TWO_JOBS).await;
+    assert_eq!(world.jobs(pipeline).await, "running test:queued build:blocked");
+
+    let work = world.claim().await.expect("work");
+    let spec = &work.spec;
+    assert_eq!(
+        (spec.job_name.as_str(), spec.image.as_str()),
+        ("test", "airlock/base")
+    );
+    assert!(spec.environment.contains(&("COLOUR".into(), "green".into())));
+    assert!(
+        spec.environment
+            .contains(&("CIRCLE_BRANCH".into(), "main".into()))
+    );
+    assert_eq!(spec.secrets.len(), 1);
+    assert_eq!(spec.secrets[0].1.secret().expose(), b"canary-4711");
+    let source = spec.source.as_ref().expect("a checkout needs a source");
+    assert_eq!((source.host.as_str(), source.port), ("localhost", 8022));
+    assert!(
+        source
+            .deploy_key
+            .secret()
+            .expose_text()
+            .unwrap()
+            .contains("deploy-key-canary")
+    );
+    assert!(!format!("{work:?}").contains("canary"));
+
+    world.step(&work, 1, StepStatus::Running).await;
+    assert_eq!(world.log(&work, 0, b"hel").await, 3);
+    world.step(&work, 1, StepStatus::Success).await;
+    world
+        .plane
+        .agent_finish(&World::finish(&work, SliceStatus::Success))
+        .await
+        .unwrap();
+    assert_eq!(world.jobs(pipeline).await, "running test:success build:queued");
+    assert!(world.claim().await.is_some_and(|work| work.spec.source.is_none()));
+}
+
+#[tokio::test]
+async fn log_bytes_may_come_twice_but_never_with_a_gap() {
+    let world = World::new().await;
+    world.pipeline(TWO_JOBS).await;
+    let work = world.claim().await.expect("work");
+    assert_eq!(world.log(&work, 0, b"one two").await, 7);
+    assert_eq!(world.log(&work, 3, b" two three").await, 13);
+    assert_eq!(world.log(&work, 0, b"one").await, 13);
+    let gap = LogHeader {
+        lease: work.lease,
+        step: 1,
+        offset: 20,
+    };
+    let refusal = world
+        .plane
+        .agent_log(&gap, Bytes::from_static(b"x"))
+        .await
+        .expect_err("a gap");
+    assert_eq!(refusal.code, RefusalCode::Gap);
+    let (bytes, length) = world.plane.log(work.lease.job, 0, 1, 0).await.unwrap();
+    assert_eq!((&bytes[..], length), (&b"one two three"[..], 13));
+}
+
+#[tokio::test]
+async fn a_lost_agent_is_noticed_and_its_later_words_are_refused() {
+    let world = World::new().await;
+    let pipeline = world.pipeline(TWO_JOBS).await;
+    let work = world.claim().await.expect("work");
+    world.clock.pass(15_000);
+    let beat = Heartbeat { lease: work.lease };
+    assert!(!world.plane.agent_heartbeat(&beat).await.expect("alive").stop);
+    world.clock.pass(15_000);
+    world.plane.expire_leases().await.unwrap();
+    assert_eq!(world.jobs(pipeline).await, "running test:running build:blocked");
+    world.clock.pass(15_000);
+    world.plane.expire_leases().await.unwrap();
+    assert_eq!(
+        world.jobs(pipeline).await,
+        "failed test:infrastructure_fail build:not_run"
+    );
+    let refusal = world.plane.agent_heartbeat(&beat).await.expect_err("fenced");
+    assert_eq!(refusal.code, RefusalCode::Fenced);
+    let header = LogHeader {
+        lease: work.lease,
+        step: 1,
+        offset: 0,
+    };
+    assert_eq!(
+        world
+            .plane
+            .agent_log(&header, Bytes::from_static(b"x"))
+            .await
+            .expect_err("fenced")
+            .code,
+        RefusalCode::Fenced
+    );
+    // The outcome stays, whatever the agent says now.
+    let _ = world
+        .plane
+        .agent_finish(&World::finish(&work, SliceStatus::Success))
+        .await;
+    assert_eq!(
+        world.jobs(pipeline).await,
+        "failed test:infrastructure_fail build:not_run"
+    );
+}
+
+#[tokio::test]
+async fn a_canceled_workflow_stops_its_agent() {
+    let world = World::new().await;
+    let pipeline = world.pipeline(TWO_JOBS).await;
+    let work = world.claim().await.expect("work");
+    let workflow = world.plane.pipeline(pipeline).await.unwrap().workflows[0].id;
+    world.plane.cancel(workflow, &ada()).await.unwrap();
+    assert!(
+        world
+            .plane
+            .agent_heartbeat(&Heartbeat { lease: work.lease })
+            .await
+            .expect("alive")
+            .stop
+    );
+    world
+        .plane
+        .agent_finish(&World::finish(&work, SliceStatus::Canceled))
+        .await
+        .unwrap();
+    assert_eq!(
+        world.jobs(pipeline).await,
+        "canceled test:canceled build:canceled"
+    );
+    assert!(world.claim().await.is_none());
+}
+
+#[tokio::test]
+async fn an_approval_waits_for_a_person() {
+    let world = World::new().await;
+    let config = "
+version: 2.1
+jobs: {ship: {docker: [{image: airlock/base}], steps: [{run: x}]}}
+workflows: {ci: {jobs: [{hold: {type: approval}}, {ship: {requires: [hold]}}]}}
+";
+    let pipeline = world.pipeline(config).await;
+    assert_eq!(world.jobs(pipeline).await, "on_hold hold:on_hold ship:blocked");
+    let workflow = world.plane.pipeline(pipeline).await.unwrap().workflows[0].id;
+    let jobs = world.plane.jobs(workflow).await.unwrap();
+    assert!(matches!(
+        world.plane.approve(jobs[1].id, &ada()).await,
+        Err(UseCaseError::Conflict(_))
+    ));
+    world.plane.approve(jobs[0].id, &ada()).await.unwrap();
+    assert_eq!(world.jobs(pipeline).await, "running hold:success ship:queued");
+    let actions: Vec<_> = world
+        .plane
+        .audit_log(0, 100)
+        .await
+        .unwrap()
+        .into_iter()
+        .map(|row| row.action)
+        .collect();
+    assert_eq!(actions, ["project.create", "pipeline.start", "job.approve"]);
+}
+
+#[tokio::test]
+async fn a_wrong_or_missing_config_is_an_errored_pipeline_that_says_why() {
+    let world = World::new().await;
+    for (config, kind, words) in [
+        ("", "config-fetch", "There is no .circleci/config.yml at commit"),
+        ("version: 2.1\njobs: {a: [}", "config", "config.yml"),
+        ("version: 2.1\nworkflows: {ci: {jobs: [nope]}}", "config", "nope"),
+    ] {
+        let pipeline = world.pipeline(config).await;
+        let row = world.plane.pipeline(pipeline).await.unwrap().pipeline;
+        assert_eq!(row.state, PipelineState::Errored, "{config}");
+        assert_eq!(row.errors[0].kind, kind, "{:?}", row.errors);
+        assert!(row.errors[0].message.contains(words), "{}", row.errors[0].message);
+        let mut follow = world.plane.follow(pipeline);
+        let happening = follow.next().await.unwrap().expect("the pipeline's end");
+        assert_eq!(happening.status.as_deref(), Some("errored"));
+        assert!(follow.next().await.unwrap().is_none());
+    }
+}
+
+#[tokio::test]
+async fn who_follows_misses_no_line() {
+    let world = World::new().await;
+    let config = "
+version: 2.1
+jobs: {build: {docker: [{image: airlock/base}], steps: [{run: x}]}}
+";
+    let pipeline = world.pipeline(config).await;
+    let mut follow = world.plane.follow(pipeline);
+    let work = world.claim().await.expect("work");
+    world.step(&work, 1, StepStatus::Running).await;
+    let whole = "é line 1\nline 2\n😀\n".repeat(50);
+    for (offset, byte) in (0u64..).zip(whole.as_bytes()) {
+        world.log(&work, offset, &[*byte]).await;
+    }
+    world.step(&work, 1, StepStatus::Success).await;
+    world
+        .plane
+        .agent_finish(&World::finish(&work, SliceStatus::Success))
+        .await
+        .unwrap();
+    let (mut text, mut kinds) = (String::new(), Vec::new());
+    while let Some(happening) = follow.next().await.unwrap() {
+        match happening.kind {
+            HappeningKind::Output => text.push_str(&happening.text.unwrap()),
+            kind => kinds.push(kind),
+        }
+    }
+    assert_eq!(text, whole);
+    assert!(kinds.contains(&HappeningKind::StepStart) && kinds.contains(&HappeningKind::StepEnd));
+    assert_eq!(kinds.last(), Some(&HappeningKind::Workflow));
+}
+
+struct Pieces(Vec<&'static [u8]>);
+
+#[async_trait]
+impl ArtifactBody for Pieces {
+    async fn next(&mut self) -> Result<Option<Bytes>, String> {
+        Ok((!self.0.is_empty()).then(|| Bytes::from_static(self.0.remove(0))))
+    }
+}
+
+#[tokio::test]
+async fn an_artifact_appears_whole_or_not_at_all() {
+    let world = World::new().await;
+    world.pipeline(TWO_JOBS).await;
+    let work = world.claim().await.expect("work");
+    let header = |path: &str, size| ArtifactHeader {
+        lease: work.lease,
+        path: path.into(),
+        size,
+    };
+    for (path, size) in [("a.txt", 4), ("a.txt", 6), ("../a.txt", 5), ("/a.txt", 5)] {
+        let mut body = Pieces(vec![b"he", b"llo"]);
+        let refusal = world
+            .plane
+            .agent_artifact(&header(path, size), &mut body)
+            .await
+            .expect_err(path);
+        assert_eq!(refusal.code, RefusalCode::Invalid);
+    }
+    assert!(world.plane.artifacts(work.lease.job).await.unwrap().is_empty());
+    for _ in 0..2 {
+        let mut body = Pieces(vec![b"he", b"llo"]);
+        world
+            .plane
+            .agent_artifact(&header("dist/a.txt", 5), &mut body)
+            .await
+            .unwrap();
+    }
+    let artifacts = world.plane.artifacts(work.lease.job).await.unwrap();
+    assert_eq!(artifacts.len(), 1, "the same path again replaces the first");
+    assert_eq!(
+        &world.plane.artifact_bytes(&artifacts[0], 1, 100).await.unwrap()[..],
+        b"ello"
+    );
+}
+
+#[tokio::test]
+async fn secrets_that_cannot_be_variables_are_refused_and_none_is_given_back() {
+    let world = World::new().await;
+    let name = EnvName::new("TOKEN").unwrap();
+    for bad in [vec![0xff, 0xfe], b"a\0b".to_vec(), vec![b'x'; 40_000]] {
+        let refused = world
+            .plane
+            .set_secret(&slug(), &name, &Secret::new(bad), &ada())
+            .await;
+        assert!(matches!(refused, Err(UseCaseError::Invalid(_))));
+    }
+    assert!(world.plane.secret_names(&slug()).await.unwrap().is_empty());
+    assert!(matches!(
+        world.plane.remove_secret(&slug(), &name, &ada()).await,
+        Err(UseCaseError::NotFound(_))
+    ));
+}
