@@ -241,9 +241,10 @@ jobs: {build: {docker: [{image: airlock/base}], steps: [{run: x}]}}
         .unwrap();
     let (mut text, mut kinds) = (String::new(), Vec::new());
     while let Some(happening) = follow.next().await.unwrap() {
-        match happening.kind {
-            HappeningKind::Output => text.push_str(&happening.text.unwrap()),
-            kind => kinds.push(kind),
+        if happening.kind == HappeningKind::Output {
+            text.push_str(&happening.text.unwrap());
+        } else {
+            kinds.push(happening.kind);
         }
     }
     assert_eq!(text, whole);

@@ -1,4 +1,6 @@
 //! The control plane on a real database, with a repository and keys made up here.
 
+#![expect(clippy::unwrap_used, reason = "a world that cannot be made is a failed test")]
+
 mod flow;
 mod world;
