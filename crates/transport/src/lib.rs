@@ -22,6 +22,7 @@ pub mod provider;
 pub mod redirect;
 pub mod ssh;
 pub mod tls;
+pub mod unix_http;
 pub mod unix_socket;
 
 pub use key_files::KeyFileError;

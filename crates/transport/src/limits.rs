@@ -62,3 +62,9 @@ pub const UNIX_PATH_BYTES: usize = 107;
 
 /// SSH sessions one listener holds at a time. Further ones wait in the kernel's backlog.
 pub const SSH_SESSIONS: usize = 256;
+
+/// Connections one Unix socket serves at a time. Its callers are processes of this machine, which open one a request.
+pub const UNIX_CONNECTIONS: usize = 256;
+
+/// Before accepting again after the kernel refused, mostly for want of descriptors.
+pub const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
