@@ -15,21 +15,35 @@
     reason = "namespaces, mounts and seccomp have no safe wrappers; every block says why it is sound"
 )]
 
+mod cgroup;
+pub mod channel;
 mod confinement;
 mod errors;
+mod failure;
+mod in_root;
 mod launcher;
 mod limits;
+mod net;
+mod overlay;
+mod reap;
+mod record;
 pub mod root;
 mod sandbox;
+mod seccomp;
+mod slots;
 mod spec;
+mod sys;
+mod tree;
+mod wire;
 pub mod zygote;
 
+pub use cgroup::Enforced;
 pub use confinement::Confinement;
 pub use errors::{DestroyError, InRootError, LauncherError, ReapError, StartError};
-pub use launcher::{Launcher, LauncherOptions, reap_leftovers};
+pub use in_root::{InRootEntry, InRootKind, InRootStat};
+pub use launcher::{Launcher, LauncherOptions};
 pub use limits::{DEFAULT_ID_BASE, IDS_PER_SANDBOX};
-pub use sandbox::{InRootEntry, InRootKind, InRootStat, Sandbox};
+pub use reap::reap_leftovers;
+pub use sandbox::Sandbox;
 pub use spec::{Layer, LayerIds, Limits, Network, SandboxSpec, SeccompProfile, Usage};
 pub use zygote::Init;
-
-pub mod channel;

@@ -6,3 +6,55 @@ pub const IDS_PER_SANDBOX: u32 = 65_536;
 /// First id of the default block: above the ranges systemd, Docker and Podman hand out, below 2^31, where
 /// some file systems and archivers stop.
 pub const DEFAULT_ID_BASE: u32 = 0x7000_0000;
+
+/// Largest control message: 500 layers (the kernel's bound for one overlay) with long paths, below the default
+/// send buffer of a Unix socket.
+pub(crate) const MAX_CONTROL_MESSAGE: usize = 160 * 1024;
+
+/// Most descriptors in one control message: pidfd, channel and user namespace, and one to spare.
+pub(crate) const MAX_DESCRIPTORS: usize = 4;
+
+/// Most layers below one root: what overlayfs takes.
+pub(crate) const MAX_LAYERS: usize = 499;
+
+/// How long the set-up of one sandbox may take; it takes milliseconds, a loaded machine a hundred times as many.
+pub(crate) const SETUP_SECONDS: i64 = 20;
+
+/// How long the agent waits for the zygote's answer: longer than the zygote waits for a sandbox.
+pub(crate) const ANSWER_SECONDS: u64 = 30;
+
+/// How long the agent waits for a killed sandbox to be gone, in milliseconds.
+pub(crate) const DEATH_MILLIS: u64 = 20_000;
+
+/// `/dev` holds a few links and mount points; what a job writes there counts as its memory.
+pub(crate) const DEV_BYTES: &str = "64k";
+
+/// `/run/airlock` holds sockets.
+pub(crate) const RUN_BYTES: &str = "64k";
+
+/// Pause between two looks at something that is about to go away, in milliseconds.
+pub(crate) const RETRY_MILLIS: u64 = 1;
+
+/// How long to wait for the lock of a state directory: a zygote ends within milliseconds of its agent.
+pub(crate) const LOCK_MILLIS: u64 = 2000;
+
+/// Depth from which directories are moved up while deleting: one descriptor is open per level.
+pub(crate) const MAX_DELETE_DEPTH: usize = 64;
+
+/// Least memory of a sandbox: below it, not even a shell starts reliably.
+pub(crate) const MIN_MEMORY_BYTES: u64 = 4 << 20;
+
+/// Least processes of a sandbox: process 1, a shell and its child.
+pub(crate) const MIN_PIDS: u32 = 3;
+
+/// Longest host name the kernel takes.
+pub(crate) const MAX_HOSTNAME: usize = 64;
+
+/// Longest sandbox id: it becomes a file and a cgroup name.
+pub(crate) const MAX_ID: usize = 64;
+
+/// Open files of a step before it asks for more: higher values slow down programs that close every possible number.
+pub(crate) const MAX_OPEN_FILES_SOFT: u64 = 65_536;
+
+/// Open files a step may ask for: what Docker gives, or the host's own bound where that is lower.
+pub(crate) const MAX_OPEN_FILES_HARD: u64 = 1_048_576;

@@ -1,59 +1,66 @@
-//! One running sandbox, seen from the agent.
+//! One running sandbox, seen from the agent: its process 1, its files and its end.
 
-use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::PathBuf;
+use std::sync::Arc;
 
-use crate::errors::{DestroyError, InRootError, StartError};
-use crate::spec::{Layer, Usage};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Signal, pidfd_send_signal};
+
+use crate::errors::{DestroyError, StartError};
+use crate::failure::{Doing, Failure};
+use crate::launcher::Shared;
+use crate::limits::{DEATH_MILLIS, MAX_LAYERS};
+use crate::overlay::{self, Stack};
+use crate::reap;
+use crate::record::Record;
+use crate::spec::{Layer, LayerIds, Usage};
 
 /// One running sandbox. Dropping it without [`Sandbox::destroy`] kills and removes it, too, but reports nothing.
 #[derive(Debug)]
 pub struct Sandbox {
-    id: String,
-    pid: i32,
-    pidfd: OwnedFd,
-    channel: Option<OwnedFd>,
+    pub(crate) lent: Lent,
+    pub(crate) record: Record,
+    pub(crate) pid: i32,
+    pub(crate) pidfd: OwnedFd,
+    pub(crate) channel: Option<OwnedFd>,
+    pub(crate) userns: OwnedFd,
+    /// What lies below the current writable layer, top first.
+    pub(crate) layers: Vec<Layer>,
+    /// Number of the current writable layer.
+    pub(crate) generation: u32,
+    pub(crate) gone: bool,
 }
 
-/// Kind of a directory entry inside a sandbox.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum InRootKind {
-    /// Regular file.
-    File,
-    /// Directory.
-    Directory,
-    /// Symbolic link, never followed.
-    Symlink,
-    /// Anything else.
-    Other,
+/// One writable layer and its scratch directory.
+#[derive(Debug)]
+pub(crate) struct Generation {
+    pub(crate) upper: PathBuf,
+    pub(crate) work: PathBuf,
 }
 
-/// One directory entry inside a sandbox.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct InRootEntry {
-    /// File name; bytes, since a job may write anything.
-    pub name: std::ffi::OsString,
-    /// What it is.
-    pub kind: InRootKind,
+/// What the launcher has lent. Given back by word, not by dropping: while anything of the sandbox may be left, nobody
+/// else may have its ids.
+#[derive(Debug)]
+pub(crate) struct Lent {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) first_id: u32,
+    pub(crate) slot: Option<u32>,
 }
 
-/// What is known of a path inside a sandbox.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct InRootStat {
-    /// What it is, symbolic links on the way followed within the sandbox.
-    pub kind: InRootKind,
-    /// Size in bytes.
-    pub size: u64,
-    /// Permission bits.
-    pub mode: u32,
-    /// Modification time, seconds since 1970.
-    pub mtime: i64,
+impl Lent {
+    pub(crate) fn give_back(&self) {
+        self.shared.ranges.give_back(self.first_id);
+        if let (Some(slot), Some(network)) = (self.slot, &self.shared.network) {
+            network.give_back(slot);
+        }
+    }
 }
 
 impl Sandbox {
     /// Name given in the specification.
     pub fn id(&self) -> &str {
-        &self.id
+        &self.record.id
     }
 
     /// Process id of the sandbox's process 1 on the host.
@@ -66,50 +73,127 @@ impl Sandbox {
         self.pidfd.as_fd()
     }
 
+    /// First id on the host of the 65,536 that this sandbox's users and groups are.
+    pub fn first_id(&self) -> u32 {
+        self.lent.first_id
+    }
+
     /// The stream socket to process 1; `None` when it was taken before.
     pub fn take_channel(&mut self) -> Option<OwnedFd> {
         self.channel.take()
     }
 
-    /// Opens a regular file or directory for reading; links and `..` cannot lead out of the sandbox.
-    pub fn open_in_root(&self, path: &str) -> Result<File, InRootError> {
-        Err(self.refused(path))
-    }
-
-    /// What a path is, following links within the sandbox.
-    pub fn stat_in_root(&self, path: &str) -> Result<InRootStat, InRootError> {
-        Err(self.refused(path))
-    }
-
-    /// The entries of a directory, sorted by name.
-    pub fn list_in_root(&self, path: &str) -> Result<Vec<InRootEntry>, InRootError> {
-        Err(self.refused(path))
-    }
-
-    fn refused(&self, path: &str) -> InRootError {
-        InRootError::Refused {
-            id: self.id.clone(),
-            path: path.into(),
-            what: "not readable yet",
-        }
-    }
-
     /// What the sandbox used so far.
     pub fn usage(&self) -> Usage {
-        Usage::default()
+        self.lent.shared.cgroups.usage(self.id())
+    }
+
+    /// Where on the host the files lie that the sandbox wrote since its start or the last assembled root. Owners are
+    /// in the sandbox's range, deletions are overlay whiteouts.
+    pub fn upper_dir(&self) -> PathBuf {
+        self.generation_base(self.generation).join("upper")
+    }
+
+    fn generation_base(&self, number: u32) -> PathBuf {
+        self.record.files.join(number.to_string())
     }
 
     /// Assembles a new root for the root switch: `extra` (top first) above what the sandbox has written so far, which is
     /// frozen by this call, above the image. The result is sent to process 1, which calls [`crate::root::switch`].
+    ///
+    /// The caller sees to it that nothing writes any more: a process left over on the old root would write into a
+    /// layer that the new root takes for unchanging.
     pub fn assemble_root(&mut self, extra: &[Layer]) -> Result<OwnedFd, StartError> {
-        Err(StartError::Spec {
-            id: self.id.clone(),
-            reason: format!("{extra:?}"),
-        })
+        let id = self.record.id.clone();
+        let step = |Failure { doing, source }| StartError::Step {
+            id: id.clone(),
+            doing,
+            source,
+        };
+        let frozen = Layer {
+            path: self.upper_dir(),
+            ids: LayerIds::Own,
+        };
+        let layers: Vec<Layer> = extra
+            .iter()
+            .cloned()
+            .chain([frozen])
+            .chain(self.layers.iter().cloned())
+            .collect();
+        if layers.len() > MAX_LAYERS {
+            let reason = format!(
+                "{} layers below one root; the kernel takes {MAX_LAYERS}",
+                layers.len()
+            );
+            return Err(StartError::Spec { id, reason });
+        }
+        let number = self.generation + 1;
+        let made = Generation::make(&self.record.files, number, self.lent.first_id).map_err(step)?;
+        let stack = Stack {
+            layers: &layers,
+            upper: &made.upper,
+            work: &made.work,
+        };
+        let root = overlay::assemble(&stack, self.userns.as_fd());
+        match root {
+            Ok(root) => {
+                self.layers = layers;
+                self.generation = number;
+                Ok(root)
+            }
+            Err(failure) => {
+                let _ = crate::tree::remove_tree(&self.generation_base(number));
+                Err(step(failure))
+            }
+        }
     }
 
     /// Kills everything inside, removes every trace and returns what was used.
-    pub fn destroy(self) -> Result<Usage, DestroyError> {
-        Ok(Usage::default())
+    pub fn destroy(mut self) -> Result<Usage, DestroyError> {
+        self.gone = true;
+        self.take_apart()
+    }
+
+    fn take_apart(&self) -> Result<Usage, DestroyError> {
+        let fail = |Failure { doing, source }| DestroyError {
+            id: self.record.id.clone(),
+            doing,
+            source,
+        };
+        let usage = self.kill().map_err(fail)?;
+        reap::take_apart(&self.record).map_err(fail)?;
+        self.record.remove(&self.lent.shared.state_dir).map_err(fail)?;
+        self.lent.give_back();
+        Ok(usage)
+    }
+
+    /// With process 1 the kernel kills everything in its pid namespace, and counts it as ended only after all of it.
+    fn kill(&self) -> Result<Usage, Failure> {
+        match pidfd_send_signal(&self.pidfd, Signal::KILL) {
+            Ok(()) | Err(rustix::io::Errno::SRCH) => {}
+            Err(error) => return Err(error).doing(|| "killing process 1"),
+        }
+        let seconds = i64::try_from(DEATH_MILLIS / 1000).expect("a small constant");
+        let timeout = Timespec {
+            tv_sec: seconds,
+            tv_nsec: 0,
+        };
+        let mut fds = [PollFd::new(&self.pidfd, PollFlags::IN)];
+        let ended =
+            rustix::io::retry_on_intr(|| poll(&mut fds, Some(&timeout))).doing(|| "waiting for process 1")?;
+        if ended == 0 {
+            return Err(std::io::Error::from(std::io::ErrorKind::TimedOut))
+                .doing(|| "waiting for process 1 to end");
+        }
+        Ok(self.usage())
+    }
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        if !self.gone {
+            // What fails here stays on record, and the next launcher removes it.
+            let _ = self.take_apart();
+        }
     }
 }

@@ -5,6 +5,9 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::errors::StartError;
+use crate::limits::{MAX_HOSTNAME, MAX_ID, MAX_LAYERS, MIN_MEMORY_BYTES, MIN_PIDS};
+
 /// One sandbox to start.
 #[derive(Debug, Clone)]
 pub struct SandboxSpec {
@@ -84,4 +87,116 @@ pub struct Usage {
     pub oom_kills: u64,
     /// Forks refused because the limit on processes was reached.
     pub pids_refused: u64,
+}
+
+impl SandboxSpec {
+    /// Refuses what cannot work, before anything is made.
+    pub(crate) fn check(&self) -> Result<(), StartError> {
+        match self.problem() {
+            Some(reason) => Err(StartError::Spec {
+                id: self.id.clone(),
+                reason,
+            }),
+            None => Ok(()),
+        }
+    }
+
+    fn problem(&self) -> Option<String> {
+        let word = |text: &str, longest: usize| {
+            text.len() <= longest
+                && text.starts_with(|first: char| first.is_ascii_alphanumeric())
+                && text
+                    .chars()
+                    .all(|each| each.is_ascii_alphanumeric() || "._-".contains(each))
+        };
+        if !word(&self.id, MAX_ID) {
+            return Some(format!(
+                "its id must be 1 to {MAX_ID} letters, digits, `.`, `_` or `-`, the first a letter or digit"
+            ));
+        }
+        if !word(&self.hostname, MAX_HOSTNAME) {
+            return Some(format!(
+                "the host name {:?} is not one; use letters, digits, `.` and `-`",
+                self.hostname
+            ));
+        }
+        if self.layers.is_empty() || self.layers.len() > MAX_LAYERS {
+            return Some(format!(
+                "{} image layers; between 1 and {MAX_LAYERS} are possible",
+                self.layers.len()
+            ));
+        }
+        for path in self.layers.iter().chain([&self.helper, &self.work_dir]) {
+            if !path.is_absolute() || path.to_str().is_none() {
+                return Some(format!("{} must be an absolute path in UTF-8", path.display()));
+            }
+        }
+        let Limits {
+            cpu_millis,
+            memory_bytes,
+            pids,
+        } = self.limits;
+        if cpu_millis == 0 || memory_bytes < MIN_MEMORY_BYTES || pids < MIN_PIDS {
+            return Some(format!(
+                "limits of {cpu_millis} thousandths of a processor, {memory_bytes} bytes and {pids} processes are too \
+                 low; at least 1, {MIN_MEMORY_BYTES} and {MIN_PIDS} are needed"
+            ));
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Limits, Network, SandboxSpec, SeccompProfile};
+
+    fn spec() -> SandboxSpec {
+        SandboxSpec {
+            id: "job-1.2".into(),
+            hostname: "job-1".into(),
+            layers: vec!["/image".into()],
+            limits: Limits {
+                cpu_millis: 1000,
+                memory_bytes: 64 << 20,
+                pids: 64,
+            },
+            network: Network::None,
+            profile: SeccompProfile::Default,
+            helper: "/helper".into(),
+            work_dir: "/work".into(),
+        }
+    }
+
+    fn problem(change: impl FnOnce(&mut SandboxSpec)) -> String {
+        let mut spec = spec();
+        change(&mut spec);
+        spec.problem().unwrap_or_default()
+    }
+
+    #[test]
+    fn a_sound_specification_has_no_problem() {
+        assert_eq!(problem(|_| {}), "");
+    }
+
+    #[test]
+    fn ids_cannot_become_paths() {
+        for id in ["", "..", "a/b", ".hidden", "-rf", "a b", &"x".repeat(65)] {
+            assert!(
+                problem(|spec| spec.id = id.into()).starts_with("its id must be"),
+                "{id:?} was taken"
+            );
+        }
+    }
+
+    #[test]
+    fn host_names_cannot_write_lines_of_etc_hosts() {
+        assert!(problem(|spec| spec.hostname = "x\n10.0.0.1 git".into()).contains("is not one"));
+    }
+
+    #[test]
+    fn impossible_limits_and_paths_are_named() {
+        assert!(problem(|spec| spec.layers.clear()).starts_with("0 image layers"));
+        assert!(problem(|spec| spec.helper = "task".into()).contains("absolute"));
+        assert!(problem(|spec| spec.limits.pids = 1).contains("too low"));
+    }
 }

@@ -1,0 +1,86 @@
+//! The unified hierarchy: one group per sandbox with every controller in it.
+
+use std::path::{Path, PathBuf};
+
+use super::{Backend, CPU_PERIOD_MICROS, Enforced, cpu_quota, keyed, make, number, set};
+use crate::failure::Failure;
+use crate::spec::{Limits, Usage};
+
+/// The launcher's directory and the controllers it may hand on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct V2 {
+    pub(super) base: PathBuf,
+    pub(super) cpu: bool,
+    pub(super) memory: bool,
+    pub(super) pids: bool,
+}
+
+impl V2 {
+    /// Prepares `base`, whose parent hands on `controllers` (the text of `cgroup.controllers`).
+    pub(super) fn prepare(base: &Path, controllers: &str) -> Result<Self, Failure> {
+        let has = |name: &str| {
+            controllers
+                .split_whitespace()
+                .any(|controller| controller == name)
+        };
+        let this = Self {
+            base: base.to_owned(),
+            cpu: has("cpu"),
+            memory: has("memory"),
+            pids: has("pids"),
+        };
+        make(base)?;
+        for (wanted, name) in [(this.cpu, "+cpu"), (this.memory, "+memory"), (this.pids, "+pids")] {
+            if wanted {
+                set(base, "cgroup.subtree_control", &name)?;
+            }
+        }
+        Ok(this)
+    }
+}
+
+impl Backend for V2 {
+    fn directories(&self, id: &str) -> Vec<PathBuf> {
+        vec![self.base.join(id)]
+    }
+
+    fn create(&self, id: &str, limits: &Limits) -> Result<(), Failure> {
+        let group = self.base.join(id);
+        make(&group)?;
+        if self.memory {
+            set(&group, "memory.max", &limits.memory_bytes)?;
+            // Absent without swap accounting; then there is no swap to bound.
+            let _ = set(&group, "memory.swap.max", &0);
+        }
+        if self.cpu {
+            set(
+                &group,
+                "cpu.max",
+                &format!("{} {CPU_PERIOD_MICROS}", cpu_quota(limits)),
+            )?;
+        }
+        if self.pids {
+            set(&group, "pids.max", &limits.pids)?;
+        }
+        Ok(())
+    }
+
+    fn usage(&self, id: &str) -> Usage {
+        let group = self.base.join(id);
+        Usage {
+            memory_peak: number(&group, "memory.peak"),
+            cpu_ns: keyed(&group, "cpu.stat", "usage_usec") * 1000,
+            oom_kills: keyed(&group, "memory.events", "oom_kill"),
+            pids_refused: keyed(&group, "pids.events", "max"),
+        }
+    }
+
+    fn enforced(&self) -> Enforced {
+        Enforced {
+            cpu: self.cpu,
+            memory: self.memory,
+            pids: self.pids,
+            kill: true,
+        }
+    }
+}

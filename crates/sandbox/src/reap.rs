@@ -1,0 +1,122 @@
+//! Taking sandboxes apart by what is written down about them: at a sandbox's end, and for whatever a killed agent left.
+//!
+//! A state directory belongs to the process that holds the lock in it. The zygote inherits the lock, so it is free
+//! only when neither agent nor zygote lives, and then no sandbox does: each dies with the zygote.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use rustix::fs::{FlockOperation, flock};
+
+use crate::cgroup;
+use crate::errors::ReapError;
+use crate::failure::{Doing, Failure};
+use crate::limits::LOCK_MILLIS;
+use crate::net;
+use crate::record::{self, Record};
+use crate::sys::pause;
+use crate::tree::remove_tree;
+
+/// Removes every process, cgroup, directory and network device that launchers on `state_dir` left behind.
+pub fn reap_leftovers(state_dir: &Path) -> Result<(), ReapError> {
+    if !state_dir.exists() {
+        return Ok(());
+    }
+    let step = |Failure { doing, source }| ReapError::Step { doing, source };
+    let Some(lock) = lock(state_dir).map_err(step)? else {
+        return Err(ReapError::InUse(state_dir.to_owned()));
+    };
+    sweep(state_dir).map_err(step)?;
+    drop(lock);
+    Ok(())
+}
+
+/// The same for a caller that holds the lock.
+pub(crate) fn sweep(state_dir: &Path) -> Result<(), Failure> {
+    let mut parents = Vec::new();
+    for record in record::all(state_dir)? {
+        take_apart(&record)?;
+        record.remove(state_dir)?;
+        parents.extend(
+            record
+                .cgroups
+                .iter()
+                .filter_map(|group| Some(group.parent()?.to_owned())),
+        );
+    }
+    // The launcher's own groups, which sandboxes' were made in; another sandbox's would keep them.
+    cgroup::remove(&parents)?;
+    net::remove(&tag(state_dir))
+}
+
+/// Removes what a record names, except the record.
+pub(crate) fn take_apart(record: &Record) -> Result<(), Failure> {
+    cgroup::kill(&record.cgroups)?;
+    cgroup::remove(&record.cgroups)?;
+    remove_tree(&record.files).doing(|| format!("deleting {}", record.files.display()))
+}
+
+/// Takes the lock, waiting a little for a zygote whose agent has just died; `None` when somebody keeps it.
+pub(crate) fn lock(state_dir: &Path) -> Result<Option<OwnedFd>, Failure> {
+    let path = state_dir.join("lock");
+    let open = || {
+        File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&path)
+    };
+    let file = open().doing(|| format!("opening {}", path.display()))?;
+    let deadline = Instant::now() + Duration::from_millis(LOCK_MILLIS);
+    loop {
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => return Ok(Some(file.into())),
+            Err(rustix::io::Errno::WOULDBLOCK) if Instant::now() < deadline => {
+                pause();
+            }
+            Err(rustix::io::Errno::WOULDBLOCK) => return Ok(None),
+            Err(error) => return Err(io::Error::from(error)).doing(|| format!("locking {}", path.display())),
+        }
+    }
+}
+
+/// Six characters that stand for a state directory in names that must be short.
+pub(crate) fn tag(state_dir: &Path) -> String {
+    let path = fs::canonicalize(state_dir).unwrap_or_else(|_| state_dir.to_owned());
+    // FNV-1a: it only has to tell a handful of directories of one host apart.
+    let hash = path
+        .as_os_str()
+        .as_encoded_bytes()
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+        });
+    format!("{:06x}", (hash ^ (hash >> 24) ^ (hash >> 48)) & 0x00ff_ffff)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{lock, reap_leftovers, tag};
+    use crate::errors::ReapError;
+
+    #[test]
+    fn a_directory_in_use_is_not_swept() {
+        let state = tempfile::tempdir().expect("a temporary directory");
+        let held = lock(state.path()).expect("a lock file").expect("the lock");
+        assert!(matches!(reap_leftovers(state.path()), Err(ReapError::InUse(_))));
+        drop(held);
+        assert!(lock(state.path()).expect("a lock file").is_some());
+    }
+
+    #[test]
+    fn tags_differ_between_directories_and_not_between_spellings() {
+        let state = tempfile::tempdir().expect("a temporary directory");
+        std::fs::create_dir(state.path().join("x")).expect("a directory");
+        assert_eq!(tag(state.path()), tag(&state.path().join("x/..")));
+        assert_ne!(tag(state.path()), tag(&state.path().join("x")));
+        assert_eq!(tag(state.path()).len(), 6);
+    }
+}

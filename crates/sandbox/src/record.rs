@@ -1,0 +1,97 @@
+//! What exists on the host for one sandbox, written down before any of it is made. After a crash these files are all
+//! that is known; whatever they name is removed, whether it came to be or not.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::failure::{Doing, Failure};
+
+/// Where the records of a state directory are.
+const DIRECTORY: &str = "sandboxes";
+
+/// One sandbox's traces on the host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Record {
+    pub(crate) id: String,
+    /// Control groups, the one to kill by first.
+    pub(crate) cgroups: Vec<PathBuf>,
+    /// Everything the sandbox writes.
+    pub(crate) files: PathBuf,
+}
+
+impl Record {
+    fn path(state_dir: &Path, id: &str) -> PathBuf {
+        state_dir.join(DIRECTORY).join(format!("{id}.json"))
+    }
+
+    /// Writes the record; an existing one means that the id is in use.
+    pub(crate) fn write(&self, state_dir: &Path) -> Result<(), Failure> {
+        let path = Self::path(state_dir, &self.id);
+        let write = || -> io::Result<()> {
+            let text = serde_json::to_vec(self)?;
+            let mut file = fs::File::options().write(true).create_new(true).open(&path)?;
+            io::Write::write_all(&mut file, &text)
+        };
+        write().doing(|| format!("writing {} (is the id in use?)", path.display()))
+    }
+
+    /// Removes the record once everything it names is gone.
+    pub(crate) fn remove(&self, state_dir: &Path) -> Result<(), Failure> {
+        let path = Self::path(state_dir, &self.id);
+        fs::remove_file(&path).doing(|| format!("removing {}", path.display()))
+    }
+}
+
+/// Makes the directory for records.
+pub(crate) fn prepare(state_dir: &Path) -> Result<(), Failure> {
+    let path = state_dir.join(DIRECTORY);
+    fs::create_dir_all(&path).doing(|| format!("making {}", path.display()))
+}
+
+/// All records of a state directory. One cut short by a crash named nothing that had been made: it is dropped.
+pub(crate) fn all(state_dir: &Path) -> Result<Vec<Record>, Failure> {
+    let directory = state_dir.join(DIRECTORY);
+    let entries = match fs::read_dir(&directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        other => other.doing(|| format!("listing {}", directory.display()))?,
+    };
+    let mut records = Vec::new();
+    for entry in entries {
+        let path = entry.doing(|| format!("listing {}", directory.display()))?.path();
+        let text = fs::read(&path).doing(|| format!("reading {}", path.display()))?;
+        match serde_json::from_slice::<Record>(&text) {
+            Ok(record) => records.push(record),
+            Err(_) => fs::remove_file(&path).doing(|| format!("removing {}", path.display()))?,
+        }
+    }
+    Ok(records)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Record, all, prepare};
+
+    #[test]
+    fn records_outlive_their_writer_and_torn_ones_are_dropped() {
+        let state = tempfile::tempdir().expect("a temporary directory");
+        assert!(all(state.path()).expect("no records").is_empty());
+        prepare(state.path()).expect("a directory");
+        let record = Record {
+            id: "a".into(),
+            cgroups: vec!["/c".into()],
+            files: "/f".into(),
+        };
+        record.write(state.path()).expect("a record");
+        assert!(
+            record.write(state.path()).is_err(),
+            "an id in use was taken again"
+        );
+        std::fs::write(state.path().join("sandboxes/b.json"), "{\"id\":").expect("a torn record");
+        assert_eq!(all(state.path()).expect("records"), std::slice::from_ref(&record));
+        record.remove(state.path()).expect("removal");
+        assert!(all(state.path()).expect("no records").is_empty());
+    }
+}

@@ -1,0 +1,210 @@
+//! System calls that neither std nor rustix wrap. Nothing here decides anything; each function is one call.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+
+/// Namespaces every sandbox gets of its own. The cgroup namespace follows once the child is in its cgroup.
+pub(crate) const NAMESPACES: u64 = (libc::CLONE_NEWUSER
+    | libc::CLONE_NEWNS
+    | libc::CLONE_NEWPID
+    | libc::CLONE_NEWNET
+    | libc::CLONE_NEWIPC
+    | libc::CLONE_NEWUTS) as u64;
+
+/// Which side of a `clone3` the caller is on.
+pub(crate) enum Cloned {
+    /// The new process.
+    Child,
+    /// The caller.
+    Parent { pid: i32, pidfd: OwnedFd },
+}
+
+fn check(result: libc::c_long) -> io::Result<libc::c_long> {
+    if result < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(result)
+    }
+}
+
+/// Clones the calling process into fresh namespaces.
+///
+/// # Safety
+/// The caller must be single-threaded: the child keeps running on a copy of the whole address space, where a lock
+/// held by another thread would never be released.
+pub(crate) unsafe fn clone_into_namespaces() -> io::Result<Cloned> {
+    let mut pidfd: RawFd = -1;
+    // SAFETY: all-zero is a valid clone_args, which is plain integers.
+    let mut args: libc::clone_args = unsafe { std::mem::zeroed() };
+    args.flags = NAMESPACES | libc::CLONE_PIDFD as u64;
+    args.pidfd = (&raw mut pidfd) as u64;
+    args.exit_signal = libc::SIGCHLD as u64;
+    // The C library caches the thread id; fork() has the kernel refresh it, so this does as well.
+    if let Ok(Some(address)) = rustix::thread::get_clear_child_tid_address() {
+        args.flags |= (libc::CLONE_CHILD_SETTID | libc::CLONE_CHILD_CLEARTID) as u64;
+        args.child_tid = address.as_ptr() as u64;
+    }
+    // SAFETY: args and pidfd outlive the call; no CLONE_VM, so the child has its own memory and stack.
+    let pid = check(unsafe { libc::syscall(libc::SYS_clone3, &raw mut args, size_of_val(&args)) })?;
+    if pid == 0 {
+        return Ok(Cloned::Child);
+    }
+    // SAFETY: the kernel stored a fresh descriptor that nobody else owns.
+    let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
+    Ok(Cloned::Parent {
+        pid: i32::try_from(pid).expect("process ids fit in i32"),
+        pidfd,
+    })
+}
+
+/// Ends the process at once: no destructors, no exit handlers of a forked copy.
+pub(crate) fn exit_now(code: i32) -> ! {
+    // SAFETY: _exit never returns and touches no memory of ours.
+    unsafe { libc::_exit(code) }
+}
+
+/// Attributes to set on a mount.
+#[derive(Debug, Default)]
+pub(crate) struct MountAttributes<'a> {
+    pub(crate) set: u64,
+    pub(crate) idmap: Option<BorrowedFd<'a>>,
+    pub(crate) recursive: bool,
+}
+
+/// `mount_setattr(mount, "", AT_EMPTY_PATH, …)`
+pub(crate) fn mount_setattr(mount: BorrowedFd<'_>, attributes: &MountAttributes<'_>) -> io::Result<()> {
+    // SAFETY: all-zero is a valid mount_attr, which is plain integers.
+    let mut attr: libc::mount_attr = unsafe { std::mem::zeroed() };
+    attr.attr_set = attributes.set;
+    if let Some(userns) = attributes.idmap {
+        attr.attr_set |= libc::MOUNT_ATTR_IDMAP;
+        attr.userns_fd = u64::try_from(userns.as_raw_fd()).expect("descriptors are not negative");
+    }
+    let mut flags = libc::AT_EMPTY_PATH;
+    if attributes.recursive {
+        flags |= libc::AT_RECURSIVE;
+    }
+    // SAFETY: attr outlives the call and its size is passed along.
+    check(unsafe {
+        libc::syscall(
+            libc::SYS_mount_setattr,
+            mount.as_raw_fd(),
+            c"".as_ptr(),
+            flags,
+            &raw mut attr,
+            size_of_val(&attr),
+        )
+    })?;
+    Ok(())
+}
+
+/// Moves `kept` to the descriptors 3, 4, … in order and closes every other one above 2.
+///
+/// For a process that never drops the values owning those others: one that ends by `_exit`.
+pub(crate) fn keep_only<const N: usize>(kept: [OwnedFd; N]) -> io::Result<[OwnedFd; N]> {
+    const FIRST: RawFd = 3;
+    // Above every number that is written to below.
+    let mut high = Vec::with_capacity(N);
+    for fd in &kept {
+        high.push(rustix::io::fcntl_dupfd_cloexec(fd, 64)?);
+    }
+    for (target, fd) in (FIRST..).zip(&high) {
+        duplicate_onto(fd.as_fd(), target, true)?;
+    }
+    std::mem::forget((kept, high));
+    let mut target = FIRST;
+    // SAFETY: each number was opened just above and belongs to nobody else: whoever owned it before never drops it.
+    let placed = [(); N].map(|()| unsafe {
+        target += 1;
+        OwnedFd::from_raw_fd(target - 1)
+    });
+    close_range(u32::try_from(target).expect("descriptors are not negative"), 0)?;
+    Ok(placed)
+}
+
+/// Marks every descriptor from `first` upwards to be closed at `exec`.
+pub(crate) fn close_on_exec_from(first: u32) -> io::Result<()> {
+    close_range(first, libc::CLOSE_RANGE_CLOEXEC)
+}
+
+fn close_range(first: u32, flags: u32) -> io::Result<()> {
+    // SAFETY: integers only. Closing descriptors that Rust values own is sound here because the callers are
+    // processes that never drop those values: they end by _exit or exec.
+    check(unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, flags) })?;
+    Ok(())
+}
+
+/// Makes `target` refer to what `source` refers to, without close-on-exec unless asked for.
+pub(crate) fn duplicate_onto(source: BorrowedFd<'_>, target: RawFd, close_on_exec: bool) -> io::Result<()> {
+    let flags = if close_on_exec { libc::O_CLOEXEC } else { 0 };
+    // SAFETY: integers only.
+    check(unsafe { libc::dup3(source.as_raw_fd(), target, flags) }.into())?;
+    Ok(())
+}
+
+/// Makes the descriptor `target` refer to what `source` does and stay open across `exec`; safe between fork and exec.
+pub(crate) fn duplicate_raw(source: RawFd, target: RawFd) -> io::Result<()> {
+    // SAFETY: integers only; the caller owns both numbers.
+    check(unsafe { libc::dup3(source, target, 0) }.into())?;
+    Ok(())
+}
+
+/// Joins a new, empty session keyring, so that keys of whoever started the agent are out of reach.
+pub(crate) fn fresh_session_keyring() -> io::Result<()> {
+    const KEYCTL_JOIN_SESSION_KEYRING: libc::c_long = 1;
+    // SAFETY: a null name asks for an anonymous keyring.
+    check(unsafe { libc::syscall(libc::SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, 0) })?;
+    Ok(())
+}
+
+/// One instruction of a seccomp filter.
+pub(crate) type Instruction = libc::sock_filter;
+
+/// Installs a seccomp filter on the calling thread.
+pub(crate) fn install_filter(program: &[Instruction]) -> io::Result<()> {
+    let program = libc::sock_fprog {
+        len: u16::try_from(program.len()).map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))?,
+        filter: program.as_ptr().cast_mut(),
+    };
+    // SAFETY: the kernel copies the program, which outlives the call, and never writes to it.
+    check(unsafe {
+        libc::syscall(
+            libc::SYS_seccomp,
+            libc::SECCOMP_SET_MODE_FILTER,
+            0,
+            &raw const program,
+        )
+    })?;
+    Ok(())
+}
+
+/// Gives every signal its default disposition and unblocks all of them.
+pub(crate) fn reset_signals() -> io::Result<()> {
+    for signal in 1..=64 {
+        if signal == libc::SIGKILL || signal == libc::SIGSTOP {
+            continue;
+        }
+        // SAFETY: SIG_DFL installs no code; the two numbers the C library keeps for itself are refused, harmlessly.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    }
+    // SAFETY: all-zero is a valid signal set, then made empty by the C library.
+    let mut none: libc::sigset_t = unsafe { std::mem::zeroed() };
+    // SAFETY: the set is a local that outlives the call.
+    unsafe { libc::sigemptyset(&raw mut none) };
+    // SAFETY: the same set, initialised; the old mask is not asked for.
+    let result = unsafe { libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut()) };
+    check(result.into())?;
+    Ok(())
+}
+
+/// Waits a moment for something that the kernel announces in no other way: a lock let go of, a group emptied.
+#[expect(clippy::disallowed_methods, reason = "there is no event to wait for")]
+pub(crate) fn pause() {
+    std::thread::sleep(std::time::Duration::from_millis(crate::limits::RETRY_MILLIS));
+}
+
+/// Lets the kernel reap children at once, so that no zombie keeps a cgroup busy.
+pub(crate) fn ignore_children() {
+    // SAFETY: SIG_IGN installs no code.
+    unsafe { libc::signal(libc::SIGCHLD, libc::SIG_IGN) };
+}

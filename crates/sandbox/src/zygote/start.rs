@@ -1,0 +1,129 @@
+//! One start, on the host's side of the fork: ids, cgroups, root and network for a child that waits for them.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Signal, pidfd_send_signal};
+
+use super::{Init, child};
+use crate::failure::{Doing, Failure};
+use crate::limits::{IDS_PER_SANDBOX, SETUP_SECONDS};
+use crate::net::netlink::Netlink;
+use crate::overlay::{self, Stack};
+use crate::sys::{self, Cloned};
+use crate::wire::{self, Link, StartRequest};
+
+/// What the agent gets.
+#[derive(Debug)]
+pub(super) struct Started {
+    pub(super) pid: i32,
+    pub(super) pidfd: OwnedFd,
+    pub(super) channel: OwnedFd,
+    pub(super) userns: OwnedFd,
+}
+
+/// Tells the child that its ids, cgroups and mounts are there.
+pub(super) const GO: &[u8] = b"go";
+/// Tells the child that its network device is there.
+pub(super) const LINKED: &[u8] = b"linked";
+/// The child's word that `init` runs next.
+pub(super) const READY: &[u8] = b"ready";
+
+/// Starts one sandbox; when it fails, nothing of it runs any more.
+pub(super) fn start(request: &StartRequest, init: fn(Init) -> i32) -> Result<Started, Failure> {
+    let (setup, setup_child) = wire::packet_pair().doing(|| "making the set-up socket")?;
+    let (channel, channel_child) = wire::stream_pair().doing(|| "making the channel")?;
+    // SAFETY: the zygote is single-threaded by contract of `serve`.
+    let cloned = unsafe { sys::clone_into_namespaces() }.doing(|| "cloning into new namespaces")?;
+    let (pid, pidfd) = match cloned {
+        Cloned::Child => {
+            drop((setup, channel));
+            child::run(request, setup_child, channel_child, init)
+        }
+        Cloned::Parent { pid, pidfd } => (pid, pidfd),
+    };
+    drop((setup_child, channel_child));
+    let equipped = equip(request, pid, setup.as_fd());
+    match equipped {
+        Ok(userns) => Ok(Started {
+            pid,
+            pidfd,
+            channel,
+            userns,
+        }),
+        Err(failure) => {
+            let _ = pidfd_send_signal(&pidfd, Signal::KILL);
+            let _ = readable(pidfd.as_fd());
+            Err(failure)
+        }
+    }
+}
+
+fn equip(request: &StartRequest, pid: i32, setup: BorrowedFd<'_>) -> Result<OwnedFd, Failure> {
+    let map = format!("0 {} {IDS_PER_SANDBOX}\n", request.first_id);
+    for file in ["uid_map", "gid_map"] {
+        let path = format!("/proc/{pid}/{file}");
+        fs::write(&path, &map).doing(|| format!("writing {path}"))?;
+    }
+    for path in &request.cgroup_procs {
+        // Not fs::write, which would create a file where a cgroup has vanished.
+        File::options()
+            .write(true)
+            .open(path)
+            .and_then(|mut file| file.write_all(pid.to_string().as_bytes()))
+            .doing(|| format!("entering the cgroup {}", path.display()))?;
+    }
+    let path = format!("/proc/{pid}/ns/user");
+    let userns = OwnedFd::from(File::open(&path).doing(|| format!("opening {path}"))?);
+    let stack = Stack {
+        layers: &request.layers,
+        upper: &request.upper,
+        work: &request.work,
+    };
+    let root = overlay::assemble(&stack, userns.as_fd())?;
+    let helper = overlay::read_only_file(&request.helper)?;
+    wire::send(setup, GO, &[root.as_fd(), helper.as_fd()]).doing(|| "handing the root over")?;
+    drop((root, helper));
+    // The child mounts meanwhile, on another processor if there is one.
+    if let Some(link) = &request.link {
+        connect(link, pid)?;
+        wire::send(setup, LINKED, &[]).doing(|| "handing the network over")?;
+    }
+    if !readable(setup).doing(|| "waiting for the sandbox")? {
+        return Err(io::Error::from(io::ErrorKind::TimedOut))
+            .doing(|| format!("waiting for the sandbox's first process, {SETUP_SECONDS} s long"));
+    }
+    match wire::receive(setup).doing(|| "hearing from the sandbox")? {
+        Some((word, _)) if word == READY => Ok(userns),
+        Some((word, _)) => Err(child::decode_failure(&word)),
+        None => Err(io::Error::from(io::ErrorKind::UnexpectedEof))
+            .doing(|| "the sandbox's first process ended during set-up"),
+    }
+}
+
+/// The host's end of a sandbox's network: an isolated port of the job bridge.
+fn connect(link: &Link, pid: i32) -> Result<(), Failure> {
+    let name = &link.host_name;
+    let pid = u32::try_from(pid).expect("process ids are positive");
+    let mut netlink = Netlink::open().doing(|| "opening a netlink socket")?;
+    netlink
+        .add_veth(name, child::DEVICE, pid, link.bridge)
+        .doing(|| format!("making the device pair {name}"))?;
+    let index = netlink.index_of(name).doing(|| format!("finding {name}"))?;
+    // Before it is up: no moment in which a neighbour could be reached.
+    netlink
+        .isolate_port(index)
+        .doing(|| format!("isolating {name}"))?;
+    netlink.set_up(index).doing(|| format!("bringing {name} up"))
+}
+
+fn readable(fd: BorrowedFd<'_>) -> io::Result<bool> {
+    let timeout = Timespec {
+        tv_sec: SETUP_SECONDS,
+        tv_nsec: 0,
+    };
+    let mut fds = [PollFd::from_borrowed_fd(fd, PollFlags::IN)];
+    Ok(rustix::io::retry_on_intr(|| poll(&mut fds, Some(&timeout)))? > 0)
+}
