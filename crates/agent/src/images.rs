@@ -1,0 +1,361 @@
+//! Root file systems for sandboxes, on this machine's disk: `rootfs/<digest>/` by content, `names/` by what configs call
+//! them. Owns building, importing, naming, finding and removing them. Pulls from no registry: an image that is not here
+//! is one clear error. Several agents and command lines may share a store; locks keep them apart. All calls block.
+
+mod build;
+mod build_progress;
+mod digest;
+mod import;
+mod names;
+mod sources;
+
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+pub use build_progress::Progress;
+
+use crate::limits;
+use crate::reporter::now;
+
+/// The image Airlock builds itself, and the one jobs get that name no other.
+pub const BASE_IMAGE: &str = "airlock/base";
+
+/// Images in one directory.
+#[derive(Debug, Clone)]
+pub struct ImageStore {
+    dir: PathBuf,
+}
+
+/// What is known of a named image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImageRecord {
+    /// The name configs use.
+    pub name: String,
+    /// SHA-256 over the whole tree, in hexadecimal.
+    pub digest: String,
+    /// Bytes of its files.
+    pub size: u64,
+    /// Where it came from, for people.
+    pub origin: String,
+    /// When it was named, RFC 3339.
+    pub created_at: String,
+}
+
+/// An image in use; prune leaves it alone as long as this lives.
+#[derive(Debug)]
+pub struct ImageDir {
+    /// What is known of it.
+    pub record: ImageRecord,
+    /// Its root directory.
+    pub path: PathBuf,
+    _in_use: File,
+}
+
+/// Why there is no image.
+#[derive(Debug, thiserror::Error)]
+pub enum ImageError {
+    /// No image of this name is here.
+    #[error(
+        "image '{name}' is not on this machine; Airlock does not pull from registries yet: build one with `airlock \
+         image build-base --name {name} --packages …`, import one with `airlock image import FILE --name {name}`, or \
+         use airlock/base{}", known(.have)
+    )]
+    Unknown {
+        /// The name asked for.
+        name: String,
+        /// Names that are here.
+        have: Vec<String>,
+    },
+    /// The name cannot be one of an image.
+    #[error(transparent)]
+    Name(#[from] airlock_domain::NameError),
+    /// A package's name is none.
+    #[error("'{0}' is not the name of a Debian package")]
+    Package(String),
+    /// The program that builds images is missing.
+    #[error(
+        "mmdebstrap, which builds Airlock's own image, is not installed: install it (Debian, Ubuntu: apt-get install \
+         mmdebstrap) or import an image with `airlock image import FILE --name airlock/base`"
+    )]
+    NoBuilder,
+    /// Building needs privileges.
+    #[error("building or importing an image needs root: its files belong to several users")]
+    NotRoot,
+    /// The build failed.
+    #[error("mmdebstrap could not build '{name}' ({status}):\n{output}")]
+    Build {
+        /// The image.
+        name: String,
+        /// How the program ended.
+        status: String,
+        /// The end of its output.
+        output: String,
+    },
+    /// The archive or directory cannot be imported.
+    #[error("importing {}: {problem}", .from.display())]
+    Import {
+        /// What was to be imported.
+        from: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A file belongs to somebody whom no sandbox can show.
+    #[error("{} belongs to {uid}:{gid}; images may hold owners from 0 to 65535 only", .path.display())]
+    Owner {
+        /// The file.
+        path: PathBuf,
+        /// Its user.
+        uid: u32,
+        /// Its group.
+        gid: u32,
+    },
+    /// The system refused.
+    #[error("{doing} {}: {source}", .path.display())]
+    Io {
+        /// What was being done.
+        doing: &'static str,
+        /// To what.
+        path: PathBuf,
+        /// Why it failed.
+        source: io::Error,
+    },
+}
+
+fn known(have: &[String]) -> String {
+    if have.is_empty() {
+        String::new()
+    } else {
+        format!(" (on this machine: {})", have.join(", "))
+    }
+}
+
+/// Adds what was being done to an I/O error.
+fn at(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> ImageError {
+    let path = path.to_owned();
+    move |source| ImageError::Io { doing, path, source }
+}
+
+impl ImageStore {
+    /// Opens the store, making it if it is not there.
+    pub fn open(dir: impl Into<PathBuf>) -> Result<Self, ImageError> {
+        let store = Self { dir: dir.into() };
+        for part in ["rootfs", "names", "locks", "building", "tmp"] {
+            let path = store.dir.join(part);
+            // The layers hold what jobs may hold; nobody else on the machine needs to read them.
+            fs::DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(&path)
+                .map_err(at("making the directory", &path))?;
+        }
+        Ok(store)
+    }
+
+    /// The image of this name.
+    pub fn resolve(&self, name: &str) -> Result<ImageDir, ImageError> {
+        let record_path = self.record_path(name)?;
+        let record = match fs::read(&record_path) {
+            Ok(bytes) => serde_json::from_slice::<ImageRecord>(&bytes)
+                .map_err(|error| at("reading", &record_path)(io::Error::other(error)))?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(self.unknown(name)),
+            Err(error) => return Err(at("reading", &record_path)(error)),
+        };
+        let in_use = self.lock_file(&record.digest)?;
+        in_use
+            .lock_shared()
+            .map_err(at("locking the image", &record_path))?;
+        let path = self.rootfs(&record.digest);
+        if !path.is_dir() {
+            return Err(self.unknown(name));
+        }
+        Ok(ImageDir {
+            record,
+            path,
+            _in_use: in_use,
+        })
+    }
+
+    /// All named images, by name.
+    pub fn list(&self) -> Result<Vec<ImageRecord>, ImageError> {
+        let dir = self.dir.join("names");
+        let mut records = Vec::new();
+        for entry in fs::read_dir(&dir).map_err(at("listing", &dir))? {
+            let path = entry.map_err(at("listing", &dir))?.path();
+            if path.extension().is_some_and(|extension| extension == "json") {
+                let bytes = fs::read(&path).map_err(at("reading", &path))?;
+                records.push(
+                    serde_json::from_slice::<ImageRecord>(&bytes)
+                        .map_err(|error| at("reading", &path)(io::Error::other(error)))?,
+                );
+            }
+        }
+        records.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(records)
+    }
+
+    /// Lets `name` stand for the image that `existing` stands for now.
+    pub fn map(&self, name: &str, existing: &str) -> Result<ImageRecord, ImageError> {
+        let image = self.resolve(existing)?;
+        let record = ImageRecord {
+            name: name.to_owned(),
+            origin: format!("mapped from {existing}"),
+            created_at: now().to_rfc3339(),
+            ..image.record.clone()
+        };
+        self.name(&record)?;
+        Ok(record)
+    }
+
+    /// Removes every root file system that no name points to and no sandbox uses; returns their digests.
+    pub fn prune(&self) -> Result<Vec<String>, ImageError> {
+        let named: Vec<String> = self.list()?.into_iter().map(|record| record.digest).collect();
+        let dir = self.dir.join("rootfs");
+        let mut removed = Vec::new();
+        for entry in fs::read_dir(&dir).map_err(at("listing", &dir))? {
+            let entry = entry.map_err(at("listing", &dir))?;
+            let digest = entry.file_name().to_string_lossy().into_owned();
+            if named.contains(&digest) || self.lock_file(&digest)?.try_lock().is_err() {
+                continue;
+            }
+            fs::remove_dir_all(entry.path()).map_err(at("removing", &entry.path()))?;
+            removed.push(digest);
+        }
+        Ok(removed)
+    }
+
+    fn unknown(&self, name: &str) -> ImageError {
+        let have = self.list().unwrap_or_default();
+        ImageError::Unknown {
+            name: name.to_owned(),
+            have: have.into_iter().map(|record| record.name).collect(),
+        }
+    }
+
+    fn rootfs(&self, digest: &str) -> PathBuf {
+        self.dir.join("rootfs").join(digest)
+    }
+
+    fn record_path(&self, name: &str) -> Result<PathBuf, ImageError> {
+        Ok(self
+            .dir
+            .join("names")
+            .join(format!("{}.json", names::file_name(name)?)))
+    }
+
+    fn lock_file(&self, name: &str) -> Result<File, ImageError> {
+        let path = self.dir.join("locks").join(name);
+        File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&path)
+            .map_err(at("opening the lock", &path))
+    }
+
+    /// Takes a finished tree in `tmp` over under its digest and gives it a name.
+    fn adopt(&self, tree: &Path, name: &str, origin: String) -> Result<ImageRecord, ImageError> {
+        let summary = digest::of_tree(tree)?;
+        let target = self.rootfs(&summary.digest);
+        if target.is_dir() {
+            fs::remove_dir_all(tree).map_err(at("removing", tree))?;
+        } else {
+            // What the digest promises must be on the disk before the digest is.
+            let handle = File::open(tree).map_err(at("opening", tree))?;
+            rustix::fs::syncfs(&handle).map_err(|errno| at("syncing", tree)(errno.into()))?;
+            fs::rename(tree, &target).map_err(at("moving the image to", &target))?;
+        }
+        let record = ImageRecord {
+            name: name.to_owned(),
+            digest: summary.digest,
+            size: summary.size,
+            origin,
+            created_at: now().to_rfc3339(),
+        };
+        self.name(&record)?;
+        Ok(record)
+    }
+
+    fn name(&self, record: &ImageRecord) -> Result<(), ImageError> {
+        let path = self.record_path(&record.name)?;
+        let text = serde_json::to_vec_pretty(record)
+            .map_err(|error| at("writing", &path)(io::Error::other(error)))?;
+        let mut file = tempfile::NamedTempFile::new_in(self.dir.join("tmp"))
+            .map_err(at("making a file in", &self.dir.join("tmp")))?;
+        io::Write::write_all(&mut file, &text)
+            .and_then(|()| file.as_file().sync_all())
+            .map_err(at("writing", &path))?;
+        file.persist(&path)
+            .map_err(|error| at("writing", &path)(error.error))?;
+        Ok(())
+    }
+
+    /// A directory for work in progress, gone when dropped. What killed builders left is removed first; the caller holds
+    /// the lock of this name.
+    fn scratch(&self, name: &str) -> Result<tempfile::TempDir, ImageError> {
+        let dir = self.dir.join("tmp");
+        let prefix = format!("{}.", names::file_name(name)?);
+        for entry in fs::read_dir(&dir).map_err(at("listing", &dir))? {
+            let path = entry.map_err(at("listing", &dir))?.path();
+            let ours = path
+                .file_name()
+                .is_some_and(|file| file.to_string_lossy().starts_with(&prefix));
+            if ours && path.is_dir() {
+                fs::remove_dir_all(&path).map_err(at("removing", &path))?;
+            }
+        }
+        tempfile::Builder::new()
+            .prefix(&prefix)
+            .tempdir_in(&dir)
+            .map_err(at("making a directory in", &dir))
+    }
+
+    /// Waits until nobody else makes the image of this name, telling how far they are.
+    fn lock_name(&self, name: &str, progress: &mut dyn FnMut(Progress)) -> Result<NameLock, ImageError> {
+        let file_name = names::file_name(name)?;
+        let file = self.lock_file(&file_name)?;
+        let told = self.dir.join("building").join(&file_name);
+        let mut waited = false;
+        loop {
+            match file.try_lock() {
+                Ok(()) => {
+                    return Ok(NameLock {
+                        _file: file,
+                        told,
+                        waited,
+                    });
+                }
+                Err(fs::TryLockError::WouldBlock) => {
+                    waited = true;
+                    if let Some(theirs) = build_progress::read(&told) {
+                        progress(theirs);
+                    }
+                    std::thread::sleep(limits::IMAGE_POLL);
+                }
+                Err(fs::TryLockError::Error(error)) => return Err(at("locking", &told)(error)),
+            }
+        }
+    }
+}
+
+/// The right to make the image of one name.
+struct NameLock {
+    _file: File,
+    /// Where others read how far we are.
+    told: PathBuf,
+    /// Whether somebody else had it first.
+    waited: bool,
+}
+
+impl Drop for NameLock {
+    fn drop(&mut self) {
+        // Not there when nothing was told; a leftover shows an old percentage for a moment.
+        let _absent = fs::remove_file(&self.told);
+    }
+}
+
+#[cfg(test)]
+mod tests;
