@@ -26,6 +26,10 @@ use std::sync::{Arc, OnceLock};
 use airlock_driver_interfaces::{Blobs, Bus, Clock, Forge, Remote, SshKeys, Store, Vault};
 use tokio::sync::Notify;
 
+// What use cases give and say, for callers that know no driver.
+pub use airlock_driver_interfaces::bus::Heard;
+pub use airlock_driver_interfaces::{BlobError, ForgeError, StoreError, Subscription, VaultError, rows};
+
 pub use access::{Actor, Session};
 pub use errors::UseCaseError;
 pub use follow::Follow;
