@@ -1,1 +1,36 @@
-//! .
+//! The CircleCI config language: what a config needs, what it means for one trigger, and what is wrong with it.
+//!
+//! [`needs`] lists what the caller must fetch or ask for; [`compile`] turns a [`Source`] and [`Inputs`] into a
+//! [`Plan`](airlock_domain::plan::Plan) and [`Diagnostic`]s. Both are pure: the same bytes in give the same bytes out.
+//! One run reports every problem it can find, each with a stable code, the user's words, its place and, where there is
+//! one, the smallest change that mends it. A plan is given only when there is no error.
+//!
+//! How it works: the file becomes a tree with places (`airlock-yaml-tree`). Nothing is substituted up front. A value is
+//! read as a *view*, a node together with the scope that gives its `<< … >>` names their meaning, and is evaluated when
+//! a field asks for it, so that every message can point at the text somebody wrote and at the calls that led there.
+//! Each kind of map has a table of its keys in `keys`: a key is honoured, refused as not supported yet, or unknown.
+//! No key is skipped in silence.
+
+mod budget;
+mod compile;
+mod diagnostic;
+mod expression;
+mod fields;
+mod inputs;
+mod keys;
+pub mod limits;
+mod needs;
+mod pipeline_values;
+mod regexes;
+pub mod render;
+mod resolve;
+mod scope;
+mod sink;
+mod suggest;
+mod template;
+mod value;
+
+pub use compile::compile;
+pub use diagnostic::{Code, Diagnostic, Position, Related, Severity};
+pub use inputs::{Inputs, ParameterValue, PipelineValues, Source};
+pub use needs::{DeclaredParameter, Needs, OrbNeed, needs};

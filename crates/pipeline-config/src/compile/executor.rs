@@ -1,0 +1,218 @@
+//! Where a job runs: `docker` in the job, or a reusable executor, or both with the job's keys winning.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use airlock_domain::{ImageName, plan::Executor};
+use airlock_yaml_tree::Place;
+
+use super::Compiler;
+use super::arguments::Call;
+use super::environment::{Variables, merge};
+use super::names::shell_words;
+use super::parameters::Owner;
+use crate::diagnostic::Code;
+use crate::fields::{Field, Fields};
+use crate::keys::{DOCKER, EXECUTOR};
+use crate::scope::{Pair, Resolved, Scope, Shape};
+use crate::sink::Draft;
+use crate::suggest;
+
+/// The keys that executors and jobs share.
+#[derive(Default)]
+pub(crate) struct Settings {
+    pub(crate) executor: Option<Executor>,
+    pub(crate) resource_class: Option<(String, Place)>,
+    pub(crate) environment: Variables,
+    pub(crate) working_directory: Option<String>,
+    pub(crate) shell: Option<Vec<String>>,
+    /// One of `docker`, `machine`, `macos` was named, whether or not it could be used.
+    named: bool,
+}
+
+const KINDS: [&str; 3] = ["docker", "machine", "macos"];
+
+impl<'s> Compiler<'s> {
+    /// The settings of a job: those of its executor, then its own.
+    pub(crate) fn job_settings(&self, fields: &Fields<'s>) -> Settings {
+        let base = fields.get(self, "executor").map(|field| self.reference(&field));
+        let own = self.settings(fields);
+        let mut settings = match base {
+            // An executor that could not be found has been reported.
+            Some(base) => Settings {
+                named: true,
+                ..base.unwrap_or_default()
+            },
+            None => Settings::default(),
+        };
+        if own.executor.is_some() {
+            settings.executor = own.executor;
+        }
+        settings.resource_class = own.resource_class.or(settings.resource_class);
+        settings.working_directory = own.working_directory.or(settings.working_directory);
+        settings.shell = own.shell.or(settings.shell);
+        merge(&mut settings.environment, own.environment);
+        if !settings.named && !own.named {
+            let message = format!("{} names no place to run", fields.what);
+            let draft = Draft::error(Code::MISSING_KEY, fields.place, message)
+                .hint("add `docker:` with an `image`, or `executor:`");
+            self.sink.emit_in(&fields.scope, draft);
+        }
+        settings
+    }
+
+    /// The settings a map names itself.
+    fn settings(&self, fields: &Fields<'s>) -> Settings {
+        let named: Vec<Field<'s>> = KINDS
+            .into_iter()
+            .filter_map(|kind| fields.get(self, kind))
+            .collect();
+        if let [first, second, ..] = named.as_slice() {
+            let message = format!(
+                "{} names both `{}` and `{}`",
+                fields.what, first.name, second.name
+            );
+            let draft = Draft::error(Code::BAD_VALUE, second.key, message)
+                .related(first.key, "the first one")
+                .hint("keep one of them");
+            self.sink.emit_in(&fields.scope, draft);
+        }
+        let mut environment = Variables::new();
+        let docker = named.iter().find(|field| field.name == "docker");
+        let executor = docker.and_then(|field| self.docker(field, &mut environment));
+        merge(&mut environment, self.environment(fields));
+        let resource_class = fields
+            .get(self, "resource_class")
+            .and_then(|field| Some((self.text(&field.value, "`resource_class`")?, field.value.place)));
+        let working_directory = fields
+            .text(self, "working_directory")
+            .filter(|text| !text.is_empty());
+        let shell = fields
+            .get(self, "shell")
+            .and_then(|field| self.shell(&field.value));
+        Settings {
+            executor,
+            resource_class,
+            environment,
+            working_directory,
+            shell,
+            named: !named.is_empty(),
+        }
+    }
+
+    fn docker(&self, field: &Field<'s>, environment: &mut Variables) -> Option<Executor> {
+        let list = self.list(&field.value, "`docker`")?;
+        let mut items = list.iter();
+        let Some(primary) = items.next() else {
+            let message = "`docker` lists no image";
+            let draft = Draft::error(Code::MISSING_KEY, field.key, message).hint("add `- image: …`");
+            self.sink.emit_in(&list.scope, draft);
+            return None;
+        };
+        for second in items {
+            let message = "service containers are not supported yet: only the first image of `docker` is run";
+            self.sink.emit_in(
+                &list.scope,
+                Draft::error(Code::NOT_YET_SUPPORTED, second.place(), message),
+            );
+        }
+        let value = self.resolve(&primary);
+        let map = self.map(&value, "an item of `docker`")?;
+        let item = self.fields(&map, value.place, "an item of `docker`", DOCKER);
+        merge(environment, self.environment(&item));
+        let image = item.need(self, "image", "add `image: …`")?;
+        let text = self.text(&image.value, "`image`")?;
+        let name = self.name(text.trim(), image.value.place, &image.value.scope, ImageName::new)?;
+        Some(Executor::Docker {
+            image: name,
+            place: self.sink.plan_place(image.value.place),
+        })
+    }
+
+    /// A shell as text or as a list of words.
+    pub(crate) fn shell(&self, value: &Resolved<'s>) -> Option<Vec<String>> {
+        let words = match &value.shape {
+            Shape::List(_) => self
+                .texts(value, "`shell`")
+                .into_iter()
+                .map(|(text, _)| text)
+                .collect(),
+            Shape::Written(_) | Shape::Computed(_) | Shape::Map(_) => {
+                shell_words(&self.text(value, "`shell`")?)
+            }
+        };
+        Some(words)
+    }
+
+    /// `executor: name` or `executor: {name: …, arguments}`.
+    fn reference(&self, field: &Field<'s>) -> Option<Settings> {
+        let (name, place, given) = match &field.value.shape {
+            Shape::Map(map) => {
+                let fields = Fields::open(map, field.key, "`executor`");
+                let name = fields.need(self, "name", "add the executor's `name`")?;
+                (self.text(&name.value, "`name`")?, name.value.place, fields.rest())
+            }
+            Shape::Written(_) | Shape::Computed(_) | Shape::List(_) => (
+                self.text(&field.value, "`executor`")?,
+                field.value.place,
+                Vec::new(),
+            ),
+        };
+        let scope = &field.value.scope;
+        let definitions = &scope.definitions;
+        if definitions.is_of_orb(&name) {
+            return None;
+        }
+        let Some(definition) = definitions.executors.get(name.as_str()) else {
+            let known: Vec<&str> = definitions.executors.keys().copied().collect();
+            let message = format!("Cannot find a definition for executor named {name}");
+            let draft = Draft::error(Code::UNKNOWN_EXECUTOR, place, message)
+                .maybe_hint(suggest::hint_or_list(&name, &known));
+            self.sink.emit_in(scope, draft);
+            return None;
+        };
+        self.executor(definition, place, &given, scope)
+    }
+
+    fn executor(
+        &self,
+        definition: &Pair<'s>,
+        place: Place,
+        given: &[Pair<'s>],
+        scope: &Rc<Scope<'s>>,
+    ) -> Option<Settings> {
+        let what = format!("executor `{}`", definition.name);
+        let outer = Self::outer_scope(Rc::clone(&scope.definitions), scope.templates);
+        let value = self.resolve(&Self::in_scope(definition, &outer));
+        if matches!(value.shape, Shape::Written(_)) {
+            self.not_yet(
+                definition.key,
+                scope,
+                definition.name,
+                "executors that rename an orb's",
+            );
+            return None;
+        }
+        let map = self.map(&value, &what)?;
+        let declared = self.parameters_of(&Fields::open(&map, definition.key, &what), Owner::Executor);
+        let call = Call {
+            what: &what,
+            place,
+            defaults: &outer,
+            scope,
+        };
+        let values = self.bind(&call, &declared, given, &BTreeMap::new());
+        let inner = scope.called(what.clone(), definition.value.place(), place, values);
+        let value = self.resolve(&Self::in_scope(definition, &inner));
+        let map = self.map(&value, &what)?;
+        let fields = self.fields(&map, definition.key, &what, EXECUTOR);
+        let settings = self.settings(&fields);
+        if !settings.named {
+            let message = format!("{what} names no place to run");
+            let draft = Draft::error(Code::MISSING_KEY, definition.key, message)
+                .hint("add `docker:` with an `image`");
+            self.sink.emit_in(&inner, draft);
+        }
+        Some(settings)
+    }
+}

@@ -1,0 +1,249 @@
+//! Settles a workflow's jobs once all are known: unique names, what `requires` means, no cycles, and which jobs are left
+//! out because everything they wait for is.
+
+use std::collections::BTreeMap;
+
+use airlock_domain::plan::{LeftOut, PlannedJob, Requirement};
+use airlock_domain::{JobName, WorkflowName};
+
+use super::Compiler;
+use super::invocation::{Instance, Wanted};
+use crate::diagnostic::Code;
+use crate::scope::Scope;
+use crate::sink::Draft;
+
+impl<'s> Compiler<'s> {
+    /// Turns the instances of a workflow into its planned jobs.
+    pub(crate) fn settle(
+        &self,
+        workflow: &WorkflowName,
+        mut instances: Vec<Instance>,
+        scope: &Scope<'s>,
+    ) -> Option<Vec<PlannedJob>> {
+        let bases: Vec<String> = instances.iter().map(|instance| instance.name.clone()).collect();
+        number(&mut instances);
+        self.check_unique(workflow, &instances, scope);
+        let edges: Vec<Vec<(usize, Wanted)>> = (0..instances.len())
+            .map(|at| self.required(workflow, &instances, &bases, at, scope))
+            .collect();
+        let order = self.order(&instances, &edges, scope)?;
+        for at in order {
+            if instances[at].left_out.is_none() {
+                instances[at].left_out = self.nobody_left(&instances, &edges[at]);
+            }
+        }
+        let names: Vec<String> = instances.iter().map(|instance| instance.name.clone()).collect();
+        let mut jobs = Vec::new();
+        for (instance, edges) in instances.into_iter().zip(edges) {
+            jobs.push(self.planned(instance, &edges, &names, scope));
+        }
+        jobs.into_iter().collect()
+    }
+
+    fn planned(
+        &self,
+        instance: Instance,
+        edges: &[(usize, Wanted)],
+        names: &[String],
+        scope: &Scope<'s>,
+    ) -> Option<PlannedJob> {
+        let mut requires: Vec<Requirement> = Vec::new();
+        for (target, wanted) in edges {
+            let job = JobName::new(names[*target].clone()).ok()?;
+            match requires.iter_mut().find(|requirement| requirement.job == job) {
+                Some(requirement) => requirement.outcomes.extend(wanted.outcomes.iter().copied()),
+                None => requires.push(Requirement {
+                    job,
+                    outcomes: wanted.outcomes.clone(),
+                }),
+            }
+        }
+        let name = self.name(&instance.name, instance.place, scope, JobName::new)?;
+        Some(PlannedJob {
+            name,
+            definition: instance.definition,
+            place: self.sink.plan_place(instance.place),
+            requires,
+            contexts: instance.contexts,
+            left_out: instance.left_out,
+            body: instance.body?,
+        })
+    }
+
+    fn check_unique(&self, workflow: &WorkflowName, instances: &[Instance], scope: &Scope<'s>) {
+        let mut seen: BTreeMap<&str, &Instance> = BTreeMap::new();
+        for instance in instances {
+            let Some(first) = seen.insert(&instance.name, instance) else {
+                continue;
+            };
+            let message = format!("two jobs of workflow '{workflow}' are called '{}'", instance.name);
+            let mut draft = Draft::error(Code::DUPLICATE_NAME, instance.place, message)
+                .hint("give one of them another `name`; in a matrix, use `<< matrix.… >>` in it");
+            if first.place != instance.place {
+                draft = draft.related(first.place, "the other one");
+            }
+            self.sink.emit_in(scope, draft);
+        }
+    }
+
+    /// The jobs that one job waits for: by name, or all of a matrix by its alias.
+    fn required(
+        &self,
+        workflow: &WorkflowName,
+        instances: &[Instance],
+        bases: &[String],
+        at: usize,
+        scope: &Scope<'s>,
+    ) -> Vec<(usize, Wanted)> {
+        let mut edges = Vec::new();
+        for wanted in &instances[at].requires {
+            let by = |test: &dyn Fn(usize) -> bool| -> Vec<usize> {
+                (0..instances.len()).filter(|i| test(*i)).collect()
+            };
+            let mut found = by(&|i| instances[i].name == wanted.job);
+            if found.is_empty() {
+                found = by(&|i| instances[i].group.as_deref() == Some(wanted.job.as_str()));
+            }
+            if found.is_empty() {
+                let same = by(&|i| bases[i] == wanted.job);
+                self.unknown_requirement(workflow, instances, at, wanted, same.len(), scope);
+            }
+            edges.extend(found.into_iter().map(|target| (target, wanted.clone())));
+        }
+        edges
+    }
+
+    fn unknown_requirement(
+        &self,
+        workflow: &WorkflowName,
+        instances: &[Instance],
+        at: usize,
+        wanted: &Wanted,
+        count: usize,
+        scope: &Scope<'s>,
+    ) {
+        let message = format!(
+            "Job '{}' requires '{}', which is the name of {count} other jobs in workflow '{workflow}'",
+            instances[at].name, wanted.job
+        );
+        let renamed = instances
+            .iter()
+            .find(|instance| instance.definition == wanted.job);
+        let names: Vec<&str> = instances
+            .iter()
+            .filter(|instance| instance.name != instances[at].name)
+            .map(|instance| instance.name.as_str())
+            .collect();
+        let hint = match (count, renamed) {
+            (1.., _) => Some("give each of them a `name` and require that".to_owned()),
+            (_, Some(renamed)) => Some(format!(
+                "the job `{}` is called `{}` here",
+                wanted.job, renamed.name
+            )),
+            (_, None) => crate::suggest::hint_or_list(&wanted.job, &names),
+        };
+        let draft = Draft::error(Code::UNKNOWN_JOB, wanted.place, message).maybe_hint(hint);
+        self.sink.emit_in(scope, draft);
+    }
+
+    /// An order in which everything comes after what it requires; nothing when there is a cycle.
+    fn order(
+        &self,
+        instances: &[Instance],
+        edges: &[Vec<(usize, Wanted)>],
+        scope: &Scope<'s>,
+    ) -> Option<Vec<usize>> {
+        let mut waiting: Vec<usize> = edges.iter().map(Vec::len).collect();
+        let mut dependants: Vec<Vec<usize>> = vec![Vec::new(); instances.len()];
+        for (at, targets) in edges.iter().enumerate() {
+            for (target, _) in targets {
+                dependants[*target].push(at);
+            }
+        }
+        let mut order: Vec<usize> = (0..instances.len()).filter(|at| waiting[*at] == 0).collect();
+        let mut next = 0;
+        while let Some(at) = order.get(next).copied() {
+            next += 1;
+            for dependant in &dependants[at] {
+                waiting[*dependant] -= 1;
+                if waiting[*dependant] == 0 {
+                    order.push(*dependant);
+                }
+            }
+        }
+        if order.len() == instances.len() {
+            return Some(order);
+        }
+        let start = (0..instances.len()).find(|at| waiting[*at] > 0)?;
+        self.cycle(instances, edges, &waiting, start, scope);
+        None
+    }
+
+    /// Walks along unsatisfied requirements until a job comes twice; that loop is the cycle.
+    fn cycle(
+        &self,
+        instances: &[Instance],
+        edges: &[Vec<(usize, Wanted)>],
+        waiting: &[usize],
+        start: usize,
+        scope: &Scope<'s>,
+    ) {
+        let mut path = vec![start];
+        let mut at = start;
+        loop {
+            let Some((next, _)) = edges[at].iter().find(|(target, _)| waiting[*target] > 0) else {
+                return;
+            };
+            if let Some(begin) = path.iter().position(|seen| seen == next) {
+                path.drain(..begin);
+                break;
+            }
+            path.push(*next);
+            at = *next;
+        }
+        let names: Vec<&str> = path.iter().map(|at| instances[*at].name.as_str()).collect();
+        let first = path[0];
+        let message = format!(
+            "The job \"{}\" is part of a cycle: it would wait for itself",
+            names[0]
+        );
+        let mut draft = Draft::error(Code::REQUIRES_CYCLE, instances[first].place, message)
+            .hint("remove one of these `requires`");
+        for (index, at) in path.iter().enumerate() {
+            let next = path[(index + 1) % path.len()];
+            if let Some((_, wanted)) = edges[*at].iter().find(|(target, _)| *target == next) {
+                let role = format!("'{}' requires '{}'", instances[*at].name, instances[next].name);
+                draft = draft.related(wanted.place, role);
+            }
+        }
+        self.sink.emit_in(scope, draft);
+    }
+
+    /// A required job that is left out is ignored; when all are, the job cannot run either.
+    fn nobody_left(&self, instances: &[Instance], edges: &[(usize, Wanted)]) -> Option<LeftOut> {
+        let (_, wanted) = edges.first()?;
+        let all = edges
+            .iter()
+            .all(|(target, _)| instances[*target].left_out.is_some());
+        all.then(|| LeftOut {
+            reason: "every job it requires is left out".to_owned(),
+            place: self.sink.plan_place(wanted.place),
+        })
+    }
+}
+
+/// Jobs called twice without a name of their own are told apart by a number.
+fn number(instances: &mut [Instance]) {
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    for instance in instances.iter().filter(|instance| !instance.named) {
+        *counts.entry(instance.name.clone()).or_default() += 1;
+    }
+    let mut next: BTreeMap<String, usize> = BTreeMap::new();
+    for instance in instances.iter_mut().filter(|instance| !instance.named) {
+        if counts.get(&instance.name).is_some_and(|count| *count > 1) {
+            let number = next.entry(instance.name.clone()).or_default();
+            *number += 1;
+            instance.name = format!("{}-{number}", instance.name);
+        }
+    }
+}

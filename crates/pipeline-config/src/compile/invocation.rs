@@ -1,0 +1,339 @@
+//! One entry under `jobs:` of a workflow: what it calls, under which name, after whom, with what.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+
+use airlock_domain::ContextName;
+use airlock_domain::plan::{JobBody, LeftOut, Outcome};
+use airlock_yaml_tree::Place;
+
+use super::job::JobCall;
+use super::{Compiler, matrix};
+use crate::diagnostic::Code;
+use crate::fields::Fields;
+use crate::keys::{APPROVAL_INVOCATION, INVOCATION, Support};
+use crate::scope::{Map, Pair, Resolved, Scope, Shape, View};
+use crate::sink::Draft;
+use crate::suggest;
+
+/// A job of a workflow before names are settled.
+pub(crate) struct Instance {
+    /// The key under `jobs:`.
+    pub(crate) definition: String,
+    /// Its name, or the name it would have were it the only one.
+    pub(crate) name: String,
+    /// Whether the config chose the name.
+    pub(crate) named: bool,
+    /// The name of its matrix.
+    pub(crate) group: Option<String>,
+    pub(crate) place: Place,
+    pub(crate) requires: Vec<Wanted>,
+    pub(crate) contexts: Vec<ContextName>,
+    pub(crate) left_out: Option<LeftOut>,
+    /// Nothing when it could not be compiled; that has been reported.
+    pub(crate) body: Option<JobBody>,
+}
+
+/// One line of `requires`.
+#[derive(Clone, Debug)]
+pub(crate) struct Wanted {
+    pub(crate) job: String,
+    pub(crate) place: Place,
+    pub(crate) outcomes: BTreeSet<Outcome>,
+}
+
+struct Entry<'a, 's> {
+    name: &'a str,
+    place: Place,
+    body: Option<View<'s>>,
+}
+
+const OUTCOMES: [(&str, Outcome); 5] = [
+    ("success", Outcome::Success),
+    ("failed", Outcome::Failed),
+    ("canceled", Outcome::Canceled),
+    ("unauthorized", Outcome::Unauthorized),
+    ("not_run", Outcome::NotRun),
+];
+
+impl<'s> Compiler<'s> {
+    /// Compiles one entry, which makes one job or, with a matrix, several.
+    pub(crate) fn entry(&self, item: &View<'s>, out: &mut Vec<Instance>) {
+        let value = self.resolve(item);
+        match &value.shape {
+            Shape::Map(map) => {
+                let pairs: Vec<Pair<'s>> = map.iter().collect();
+                let [pair] = pairs.as_slice() else {
+                    self.several_jobs(&pairs, &value);
+                    return;
+                };
+                let body = (!pair.value.node.is_null()).then(|| pair.value.clone());
+                self.invoke(
+                    &Entry {
+                        name: pair.name,
+                        place: pair.key,
+                        body,
+                    },
+                    &map.scope,
+                    out,
+                );
+            }
+            Shape::Written(scalar) if scalar.is_null() => {
+                let draft = Draft::error(Code::MISSING_KEY, value.place, "this entry names no job")
+                    .hint("remove the `-`, or name a job");
+                self.sink.emit_in(&value.scope, draft);
+            }
+            Shape::Written(_) | Shape::Computed(_) | Shape::List(_) => {
+                let Some(name) = self.text(&value, "an entry under `jobs`") else {
+                    return;
+                };
+                self.invoke(
+                    &Entry {
+                        name: &name,
+                        place: value.place,
+                        body: None,
+                    },
+                    &value.scope,
+                    out,
+                );
+            }
+        }
+    }
+
+    fn several_jobs(&self, pairs: &[Pair<'s>], value: &Resolved<'s>) {
+        let Some((first, rest)) = pairs.split_first() else {
+            let draft = Draft::error(Code::MISSING_KEY, value.place, "this entry names no job");
+            self.sink.emit_in(&value.scope, draft);
+            return;
+        };
+        let place = rest.first().map_or(first.key, |pair| pair.key);
+        let beside = rest
+            .iter()
+            .all(|pair| INVOCATION.iter().any(|key| key.name == pair.name));
+        let names: Vec<String> = rest.iter().map(|pair| format!("`{}`", pair.name)).collect();
+        let names = names.join(", ");
+        let draft = if beside {
+            let message = format!("{names} stands beside the job `{}`, not below it", first.name);
+            Draft::error(Code::MISINDENTED, place, message)
+                .hint(format!("indent {names} two columns more than `{}`", first.name))
+        } else {
+            let message = format!(
+                "an entry under `jobs` names one job, and this one has {} keys",
+                pairs.len()
+            );
+            Draft::error(Code::WRONG_TYPE, place, message).hint("begin every job with `- `")
+        };
+        self.sink
+            .emit_in(&value.scope, draft.related(first.key, "the entry begins here"));
+    }
+
+    fn invoke(&self, entry: &Entry<'_, 's>, scope: &Rc<Scope<'s>>, out: &mut Vec<Instance>) {
+        let map = match &entry.body {
+            None => None,
+            Some(view) => match self.map(&self.resolve(view), &format!("the entry of `{}`", entry.name)) {
+                Some(map) => Some(map),
+                None => return,
+            },
+        };
+        let Some(map) = map else {
+            out.push(self.instance(entry, None, scope, &BTreeMap::new(), None));
+            return;
+        };
+        let fields = Fields::open(&map, entry.place, "the entry");
+        let Some(field) = fields.get(self, "matrix") else {
+            out.push(self.instance(entry, Some(&map), scope, &BTreeMap::new(), None));
+            return;
+        };
+        let Some(matrix) = self.matrix(&field) else { return };
+        let group = matrix.alias.unwrap_or_else(|| entry.name.to_owned());
+        for combination in &matrix.combinations {
+            let inner = scope.with_matrix(matrix::values(combination));
+            let map = Map {
+                mapping: map.mapping,
+                scope: Rc::clone(&inner),
+            };
+            out.push(self.instance(entry, Some(&map), &inner, combination, Some(group.clone())));
+        }
+    }
+
+    fn instance(
+        &self,
+        entry: &Entry<'_, 's>,
+        map: Option<&Map<'s>>,
+        scope: &Rc<Scope<'s>>,
+        combination: &BTreeMap<String, Resolved<'s>>,
+        group: Option<String>,
+    ) -> Instance {
+        let what = format!("the entry of `{}`", entry.name);
+        let fields = map.map(|map| Fields::open(map, entry.place, &what));
+        let approval = fields.as_ref().is_some_and(|fields| self.is_approval(fields));
+        if let (true, Some(map)) = (approval, map) {
+            self.fields(map, entry.place, &what, APPROVAL_INVOCATION);
+        }
+        let fields = fields.as_ref();
+        let name = fields
+            .and_then(|fields| fields.text(self, "name"))
+            .filter(|name| !name.trim().is_empty());
+        let named = name.is_some();
+        let name = name.unwrap_or_else(|| matrix::instance_name(entry.name, combination));
+        let filters = fields.and_then(|fields| fields.get(self, "filters"));
+        let requires = fields.map_or_else(Vec::new, |fields| self.requires(fields));
+        let contexts = fields.map_or_else(Vec::new, |fields| self.contexts(fields));
+        let body = if approval {
+            Some(JobBody::Approval)
+        } else {
+            self.called_job(entry, fields, scope, combination)
+        };
+        Instance {
+            definition: entry.name.to_owned(),
+            name,
+            named,
+            group,
+            place: entry.place,
+            requires,
+            contexts,
+            left_out: self.filtered(filters.as_ref(), entry.place),
+            body,
+        }
+    }
+
+    fn is_approval(&self, fields: &Fields<'s>) -> bool {
+        let Some(field) = fields.get(self, "type") else {
+            return false;
+        };
+        let Some(text) = self.text(&field.value, "`type`") else {
+            return false;
+        };
+        if text != "approval" {
+            let message = format!("an entry of a workflow cannot have the type `{text}`");
+            let draft = Draft::error(Code::BAD_VALUE, field.value.place, message)
+                .hint("only `type: approval` can stand here; other types belong to the job itself");
+            self.sink.emit_in(&fields.scope, draft);
+        }
+        text == "approval"
+    }
+
+    fn called_job(
+        &self,
+        entry: &Entry<'_, 's>,
+        fields: Option<&Fields<'s>>,
+        scope: &Rc<Scope<'s>>,
+        combination: &BTreeMap<String, Resolved<'s>>,
+    ) -> Option<JobBody> {
+        let definitions = &scope.definitions;
+        if definitions.is_of_orb(entry.name) {
+            return None;
+        }
+        let Some(definition) = definitions.jobs.get(entry.name) else {
+            let known: Vec<&str> = definitions.jobs.keys().copied().collect();
+            let message = format!("Cannot find a definition for job named {}", entry.name);
+            let draft = Draft::error(Code::UNKNOWN_JOB, entry.place, message)
+                .maybe_hint(suggest::hint_or_list(entry.name, &known));
+            self.sink.emit_in(scope, draft);
+            return None;
+        };
+        let (pre_steps, post_steps) = match fields {
+            Some(fields) => (
+                fields.get(self, "pre-steps").map(|field| field.value),
+                fields.get(self, "post-steps").map(|field| field.value),
+            ),
+            None => (None, None),
+        };
+        let given = fields.map_or_else(Vec::new, |fields| self.own_arguments(fields));
+        let call = JobCall {
+            place: entry.place,
+            scope,
+            given: &given,
+            matrix: combination,
+            pre_steps,
+            post_steps,
+            in_workflow: true,
+        };
+        self.job(definition, &call)
+    }
+
+    /// What stands beside the entry's own keys: the job's arguments.
+    fn own_arguments(&self, fields: &Fields<'s>) -> Vec<Pair<'s>> {
+        let mut arguments = Vec::new();
+        for pair in fields.all() {
+            match INVOCATION
+                .iter()
+                .find(|key| key.name == pair.name)
+                .map(|key| key.support)
+            {
+                None => arguments.push(pair),
+                Some(Support::Later(feature)) => self.not_yet(pair.key, &fields.scope, pair.name, feature),
+                Some(Support::Yes | Support::Ignored(_)) => {}
+            }
+        }
+        arguments
+    }
+
+    fn contexts(&self, fields: &Fields<'s>) -> Vec<ContextName> {
+        let Some(field) = fields.get(self, "context") else {
+            return Vec::new();
+        };
+        self.texts(&field.value, "`context`")
+            .into_iter()
+            .filter_map(|(text, place)| self.name(&text, place, &fields.scope, ContextName::new))
+            .collect()
+    }
+
+    fn requires(&self, fields: &Fields<'s>) -> Vec<Wanted> {
+        let Some(field) = fields.get(self, "requires") else {
+            return Vec::new();
+        };
+        let Some(list) = self.list(&field.value, "`requires`") else {
+            return Vec::new();
+        };
+        let mut wanted = Vec::new();
+        for item in list.iter() {
+            let value = self.resolve(&item);
+            match &value.shape {
+                Shape::Map(map) => {
+                    for pair in map.iter() {
+                        let outcomes = self.outcomes(&pair);
+                        wanted.push(Wanted {
+                            job: pair.name.to_owned(),
+                            place: pair.key,
+                            outcomes,
+                        });
+                    }
+                }
+                Shape::Written(_) | Shape::Computed(_) | Shape::List(_) => {
+                    if let Some(job) = self.text(&value, "an item of `requires`") {
+                        let outcomes = BTreeSet::from([Outcome::Success]);
+                        wanted.push(Wanted {
+                            job,
+                            place: value.place,
+                            outcomes,
+                        });
+                    }
+                }
+            }
+        }
+        wanted
+    }
+
+    fn outcomes(&self, pair: &Pair<'s>) -> BTreeSet<Outcome> {
+        let value = self.resolve(&pair.value);
+        let mut outcomes = BTreeSet::new();
+        for (text, place) in self.texts(&value, &format!("`{}` in `requires`", pair.name)) {
+            if text == "terminal" {
+                outcomes.extend(OUTCOMES.map(|(_, outcome)| outcome));
+                continue;
+            }
+            if let Some((_, outcome)) = OUTCOMES.iter().find(|(name, _)| *name == text) {
+                outcomes.insert(*outcome);
+                continue;
+            }
+            let mut names: Vec<&str> = OUTCOMES.iter().map(|(name, _)| *name).collect();
+            names.push("terminal");
+            let message = format!("a job cannot end as `{text}`");
+            let draft = Draft::error(Code::BAD_VALUE, place, message)
+                .maybe_hint(suggest::hint_or_list(&text, &names));
+            self.sink.emit_in(&value.scope, draft);
+        }
+        outcomes
+    }
+}

@@ -1,0 +1,106 @@
+//! The compiler proper. This module owns the shared state of one run; each part of the language has a module beside it.
+
+mod arguments;
+mod command;
+mod condition;
+mod config;
+mod environment;
+mod executor;
+mod filters;
+mod graph;
+mod invocation;
+mod job;
+mod matrix;
+mod names;
+mod parameters;
+mod run;
+mod steps;
+mod workflow;
+
+use std::cell::OnceCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use airlock_domain::plan::Plan;
+use airlock_yaml_tree::{FileId, Severity as YamlSeverity, Tree, parse_file};
+
+pub(crate) use config::Definitions;
+pub(crate) use parameters::{Declared, Owner, declared};
+
+use crate::budget::Budget;
+use crate::diagnostic::{Code, Diagnostic};
+use crate::inputs::{Inputs, Source};
+use crate::scope::Scope;
+use crate::sink::{Draft, Sink};
+use crate::value::Value;
+
+/// Compiles a config for one trigger. The plan is there when, and only when, no diagnostic is an error.
+pub fn compile(source: &Source, inputs: &Inputs) -> (Option<Plan>, Vec<Diagnostic>) {
+    let parsed = parse_file(FileId(0), &source.bytes);
+    let sink = Sink::new(vec![(&source.file, &parsed.tree)]);
+    let compiler = Compiler::new(inputs, sink);
+    compiler.yaml_problems(&parsed.tree, &parsed.problems);
+    // What follows a break in the text is a guess; telling of its consequences would only hide the cause.
+    let plan = if compiler.sink.has_errors() {
+        None
+    } else {
+        compiler.config(&parsed.tree)
+    };
+    let plan = plan.filter(|_| !compiler.sink.has_errors());
+    (plan, compiler.sink.finish())
+}
+
+/// The state of one run.
+pub(crate) struct Compiler<'s> {
+    pub(crate) inputs: &'s Inputs,
+    pub(crate) sink: Sink<'s>,
+    pub(crate) budget: Budget,
+    pipeline_parameters: OnceCell<BTreeMap<String, Value<'s>>>,
+    no_parameters: BTreeMap<String, Value<'s>>,
+}
+
+impl<'s> Compiler<'s> {
+    /// A run that has read nothing yet.
+    pub(crate) fn new(inputs: &'s Inputs, sink: Sink<'s>) -> Self {
+        Self {
+            inputs,
+            sink,
+            budget: Budget::default(),
+            pipeline_parameters: OnceCell::new(),
+            no_parameters: BTreeMap::new(),
+        }
+    }
+
+    /// `pipeline.parameters.…`; empty until they have been read.
+    pub(crate) fn pipeline_parameters(&self) -> &BTreeMap<String, Value<'s>> {
+        self.pipeline_parameters.get().unwrap_or(&self.no_parameters)
+    }
+
+    /// The scope outside of everything.
+    pub(crate) fn outer_scope(definitions: Rc<Definitions<'s>>, templates: bool) -> Rc<Scope<'s>> {
+        Rc::new(Scope {
+            definitions,
+            parameters: None,
+            matrix: None,
+            templates,
+            call: None,
+        })
+    }
+
+    /// Takes over what was wrong with the file as YAML.
+    pub(crate) fn yaml_problems(&self, tree: &Tree, problems: &[airlock_yaml_tree::Problem]) {
+        for problem in problems {
+            let (code, place) = (Code::yaml(problem.code), tree.place(problem.span));
+            let mut draft = match problem.severity {
+                YamlSeverity::Warning => Draft::warning(code, place, problem.message.clone()),
+                YamlSeverity::Error => {
+                    Draft::error(code, place, format!("Unable to parse YAML: {}", problem.message))
+                }
+            };
+            for (span, message) in &problem.related {
+                draft = draft.related(tree.place(*span), message.clone());
+            }
+            self.sink.emit(draft.maybe_hint(problem.hint.clone()));
+        }
+    }
+}

@@ -1,0 +1,265 @@
+//! Lists of steps: built-in steps, commands, conditions and steps handed in as a parameter, flattened in order.
+
+use airlock_domain::limits::STEPS_PER_JOB;
+use airlock_domain::plan::{Step, StepBody, StepWhen};
+use airlock_yaml_tree::Place;
+
+use super::Compiler;
+use crate::diagnostic::Code;
+use crate::keys::{CHECKOUT, CONDITION, LATER_STEPS, STEPS, STORE_ARTIFACTS};
+use crate::limits::{MAX_CALL_DEPTH, MAX_EXPANSIONS, MAX_PLAN_STEPS};
+use crate::scope::{Map, Pair, Resolved, Scope, Shape, View};
+use crate::sink::Draft;
+use crate::suggest;
+
+/// A step's name with its body, if it has one, and where it stands.
+pub(crate) struct Called<'a, 's> {
+    pub(crate) name: &'a str,
+    pub(crate) body: Option<Resolved<'s>>,
+    pub(crate) place: Place,
+    pub(crate) scope: &'a std::rc::Rc<Scope<'s>>,
+    pub(crate) depth: usize,
+}
+
+impl<'s> Compiler<'s> {
+    /// Compiles a list of steps.
+    pub(crate) fn steps(&self, value: &Resolved<'s>, what: &str, depth: usize, out: &mut Vec<Step>) {
+        let Some(list) = self.list(value, what) else {
+            return;
+        };
+        if depth > MAX_CALL_DEPTH {
+            let message = format!("commands and conditions are nested more than {MAX_CALL_DEPTH} deep here");
+            self.sink
+                .emit_in(&list.scope, Draft::error(Code::LIMIT, value.place, message));
+            return;
+        }
+        for item in list.iter() {
+            if !self.budget.is_sound() || out.len() > STEPS_PER_JOB {
+                return;
+            }
+            self.item(&item, depth, out);
+        }
+    }
+
+    fn item(&self, item: &View<'s>, depth: usize, out: &mut Vec<Step>) {
+        let value = self.resolve(item);
+        match &value.shape {
+            // `- << parameters.steps >>`
+            Shape::List(_) => self.steps(&value, "a step", depth + 1, out),
+            Shape::Map(map) => self.map_item(map, &value, depth, out),
+            Shape::Written(scalar) if scalar.is_null() => {
+                let draft = Draft::error(Code::MISSING_KEY, value.place, "this step is empty")
+                    .hint("remove the `-`, or write a step such as `checkout`");
+                self.sink.emit_in(&value.scope, draft);
+            }
+            Shape::Written(_) | Shape::Computed(_) => {
+                let Some(name) = self.text(&value, "a step") else {
+                    return;
+                };
+                let called = Called {
+                    name: &name,
+                    body: None,
+                    place: value.place,
+                    scope: &value.scope,
+                    depth,
+                };
+                self.step(&called, out);
+            }
+        }
+    }
+
+    fn map_item(&self, map: &Map<'s>, value: &Resolved<'s>, depth: usize, out: &mut Vec<Step>) {
+        let pairs: Vec<Pair<'s>> = map.iter().collect();
+        let [pair] = pairs.as_slice() else {
+            self.several_keys(&pairs, value, &map.scope);
+            return;
+        };
+        let body = Some(self.resolve(&pair.value)).filter(|body| !body.is_absent());
+        let called = Called {
+            name: pair.name,
+            body,
+            place: pair.key,
+            scope: &map.scope,
+            depth,
+        };
+        self.step(&called, out);
+    }
+
+    fn several_keys(&self, pairs: &[Pair<'s>], value: &Resolved<'s>, scope: &Scope<'s>) {
+        let Some((first, rest)) = pairs.split_first() else {
+            self.sink.emit_in(
+                scope,
+                Draft::error(Code::MISSING_KEY, value.place, "this step is empty"),
+            );
+            return;
+        };
+        let names: Vec<String> = rest.iter().map(|pair| format!("`{}`", pair.name)).collect();
+        let names = names.join(", ");
+        let draft = if first.value.node.is_null() {
+            let message = format!("{names} stands beside `{}`, not below it", first.name);
+            Draft::error(
+                Code::MISINDENTED,
+                rest.first().map_or(first.key, |pair| pair.key),
+                message,
+            )
+            .related(first.key, "has nothing below it")
+            .hint(format!("indent {names} two columns more than `{}`", first.name))
+        } else {
+            let message = format!("a step has one key, and this one has {}", pairs.len());
+            Draft::error(
+                Code::WRONG_TYPE,
+                rest.first().map_or(first.key, |pair| pair.key),
+                message,
+            )
+            .related(first.key, "the step begins here")
+            .hint("begin every step with `- `")
+        };
+        self.sink.emit_in(scope, draft);
+    }
+
+    fn step(&self, called: &Called<'_, 's>, out: &mut Vec<Step>) {
+        // A local command may have the name of a built-in step; it hides it.
+        if let Some(definition) = called.scope.definitions.commands.get(called.name) {
+            self.command(definition, called, out);
+            return;
+        }
+        match called.name {
+            "run" => self.run(called, out),
+            "checkout" => self.checkout(called, out),
+            "store_artifacts" => self.store_artifacts(called, out),
+            "when" | "unless" => self.conditional(called, out),
+            "steps" => match &called.body {
+                Some(body) => self.steps(body, "`steps`", called.depth + 1, out),
+                None => self.needs_body(called, "a list of steps"),
+            },
+            name => self.unknown_step(name, called),
+        }
+    }
+
+    fn unknown_step(&self, name: &str, called: &Called<'_, 's>) {
+        if let Some((_, feature)) = LATER_STEPS.iter().find(|(step, _)| *step == name) {
+            self.not_yet(called.place, called.scope, name, feature);
+            return;
+        }
+        let definitions = &called.scope.definitions;
+        if definitions.is_of_orb(name) {
+            return;
+        }
+        let commands = definitions.commands.keys().copied();
+        let later = LATER_STEPS.iter().map(|(step, _)| *step);
+        let known: Vec<&str> = commands.chain(STEPS.iter().copied()).chain(later).collect();
+        let message = format!("Cannot find a definition for command named {name}");
+        let looks_like_shell = name.contains(' ');
+        let draft = Draft::error(Code::UNKNOWN_COMMAND, called.place, message)
+            .maybe_hint(looks_like_shell.then(|| "a shell command is a `run` step: `- run: …`".to_owned()))
+            .maybe_hint(suggest::hint(name, known));
+        self.sink.emit_in(called.scope, draft);
+    }
+
+    /// Reports a step that must have something below it.
+    pub(crate) fn needs_body(&self, called: &Called<'_, 's>, wanted: &str) {
+        let message = format!("the step `{}` needs {wanted}", called.name);
+        self.sink.emit_in(
+            called.scope,
+            Draft::error(Code::MISSING_KEY, called.place, message),
+        );
+    }
+
+    /// Adds a step to the job while there is room.
+    pub(crate) fn push(&self, step: Step, called: &Called<'_, 's>, out: &mut Vec<Step>) {
+        if !self.budget.step() {
+            let message = format!("the jobs of this config have more than {MAX_PLAN_STEPS} steps");
+            self.sink
+                .emit_in(called.scope, Draft::error(Code::LIMIT, called.place, message));
+            return;
+        }
+        if out.len() == STEPS_PER_JOB {
+            let message = format!("this job has more than {STEPS_PER_JOB} steps");
+            self.sink
+                .emit_in(called.scope, Draft::error(Code::LIMIT, called.place, message));
+        }
+        out.push(step);
+    }
+
+    fn checkout(&self, called: &Called<'_, 's>, out: &mut Vec<Step>) {
+        let (mut path, mut name) = (None, None);
+        if let Some(body) = &called.body {
+            let Some(map) = self.map(body, "`checkout`") else {
+                return;
+            };
+            let fields = self.fields(&map, called.place, "the `checkout` step", CHECKOUT);
+            path = fields.text(self, "path").filter(|text| !text.is_empty());
+            name = fields.text(self, "name").filter(|text| !text.is_empty());
+        }
+        let step = Step {
+            name: name.unwrap_or_else(|| "Checkout code".to_owned()),
+            when: StepWhen::OnSuccess,
+            body: StepBody::Checkout { path },
+            place: self.sink.plan_place(called.place),
+        };
+        self.push(step, called, out);
+    }
+
+    fn store_artifacts(&self, called: &Called<'_, 's>, out: &mut Vec<Step>) {
+        let Some(body) = &called.body else {
+            self.needs_body(called, "a `path`");
+            return;
+        };
+        let Some(map) = self.map(body, "`store_artifacts`") else {
+            return;
+        };
+        let fields = self.fields(&map, called.place, "the `store_artifacts` step", STORE_ARTIFACTS);
+        let path = fields
+            .need(self, "path", "name the file or folder: `path: dist`")
+            .and_then(|field| self.text(&field.value, "`path`"));
+        let destination = fields.text(self, "destination").filter(|text| !text.is_empty());
+        let name = fields.text(self, "name").filter(|text| !text.is_empty());
+        let Some(path) = path else { return };
+        let step = Step {
+            name: name.unwrap_or_else(|| "Uploading artifacts".to_owned()),
+            // Artifacts of a failed job are the ones most wanted.
+            when: StepWhen::Always,
+            body: StepBody::StoreArtifacts { path, destination },
+            place: self.sink.plan_place(called.place),
+        };
+        self.push(step, called, out);
+    }
+
+    /// `when` and `unless` as steps: decided now, nothing of them is left in the plan.
+    fn conditional(&self, called: &Called<'_, 's>, out: &mut Vec<Step>) {
+        let Some(body) = &called.body else {
+            self.needs_body(called, "a `condition` and `steps`");
+            return;
+        };
+        let what = format!("the step `{}`", called.name);
+        let Some(map) = self.map(body, &what) else { return };
+        if !self.may_expand(called) {
+            return;
+        }
+        let fields = self.fields(&map, called.place, &what, CONDITION);
+        let condition = fields
+            .need(
+                self,
+                "condition",
+                "add what decides: `condition: << parameters.x >>`",
+            )
+            .and_then(|field| self.step_condition(&field.view));
+        let Some(steps) = fields.need(self, "steps", "list the steps to run then") else {
+            return;
+        };
+        if condition == Some(called.name == "when") {
+            self.steps(&steps.value, "`steps`", called.depth + 1, out);
+        }
+    }
+
+    /// Charges one call; false when there were too many.
+    pub(crate) fn may_expand(&self, called: &Called<'_, 's>) -> bool {
+        if self.budget.expansion() {
+            return true;
+        }
+        let message = format!("this config calls commands and conditions more than {MAX_EXPANSIONS} times");
+        self.sink
+            .emit_in(called.scope, Draft::error(Code::LIMIT, called.place, message));
+        false
+    }
+}

@@ -1,0 +1,151 @@
+//! Workflows: which there are, which run for this trigger, and the jobs of each.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use airlock_domain::limits::JOBS_PER_WORKFLOW;
+use airlock_domain::plan::{LeftOut, PlannedJob, PlannedWorkflow};
+use airlock_domain::{JobName, WorkflowName};
+
+use super::Compiler;
+use super::job::JobCall;
+use crate::diagnostic::Code;
+use crate::fields::Fields;
+use crate::keys::WORKFLOW;
+use crate::limits::MAX_WORKFLOWS;
+use crate::scope::{Pair, Scope, View};
+use crate::sink::Draft;
+
+/// The job that runs where there are no workflows, and the name its workflow gets.
+const IMPLICIT_JOB: &str = "build";
+const IMPLICIT_WORKFLOW: &str = "workflow";
+
+impl<'s> Compiler<'s> {
+    /// The workflows of the file.
+    pub(crate) fn workflows(&self, top: &Fields<'s>, scope: &Rc<Scope<'s>>) -> Option<Vec<PlannedWorkflow>> {
+        let pairs: Vec<Pair<'s>> = match top.get(self, "workflows") {
+            Some(field) => self.map(&field.value, "`workflows`")?.iter().collect(),
+            None => Vec::new(),
+        };
+        // Version 2 wants `version: 2` among the workflows; it is none of them.
+        let pairs: Vec<Pair<'s>> = pairs.into_iter().filter(|pair| pair.name != "version").collect();
+        if pairs.is_empty() {
+            return self.implicit(top, scope).map(|workflow| vec![workflow]);
+        }
+        if pairs.len() > MAX_WORKFLOWS {
+            let message = format!(
+                "this config has {} workflows; at most {MAX_WORKFLOWS} fit",
+                pairs.len()
+            );
+            self.sink
+                .emit(Draft::error(Code::LIMIT, pairs[MAX_WORKFLOWS].key, message));
+            return None;
+        }
+        let workflows: Vec<Option<PlannedWorkflow>> =
+            pairs.iter().map(|pair| self.workflow(pair, scope)).collect();
+        workflows.into_iter().collect()
+    }
+
+    fn workflow(&self, pair: &Pair<'s>, scope: &Rc<Scope<'s>>) -> Option<PlannedWorkflow> {
+        let name = self.name(pair.name, pair.key, scope, WorkflowName::new)?;
+        let what = format!("workflow `{}`", pair.name);
+        let value = self.resolve(&View::new(pair.value.node, scope));
+        let map = self.map(&value, &what)?;
+        let fields = self.fields(&map, pair.key, &what, WORKFLOW);
+        let left_out = self.workflow_left_out(&fields)?;
+        let jobs = fields.need(self, "jobs", "list its jobs: `jobs: [build]`")?;
+        let list = self.list(&jobs.value, "`jobs`")?;
+        if left_out.is_some() {
+            // CircleCI looks no deeper into a workflow that does not run; what it needs may not exist.
+            return Some(PlannedWorkflow {
+                name,
+                left_out,
+                jobs: Vec::new(),
+            });
+        }
+        let mut instances = Vec::new();
+        for item in list.iter() {
+            self.entry(&item, &mut instances);
+            if instances.len() > JOBS_PER_WORKFLOW {
+                let message = format!("{what} has more than {JOBS_PER_WORKFLOW} jobs");
+                self.sink
+                    .emit_in(scope, Draft::error(Code::LIMIT, item.place(), message));
+                return None;
+            }
+        }
+        if list.sequence.is_empty() {
+            let message = format!("{what} lists no job");
+            self.sink
+                .emit_in(scope, Draft::error(Code::MISSING_KEY, jobs.key, message));
+        }
+        let jobs = self.settle(&name, instances, scope)?;
+        Some(PlannedWorkflow { name, left_out, jobs })
+    }
+
+    /// The outer option is for a condition that could not be read.
+    #[expect(
+        clippy::option_option,
+        reason = "unreadable, runs, left out: an enum would be read nowhere else"
+    )]
+    fn workflow_left_out(&self, fields: &Fields<'s>) -> Option<Option<LeftOut>> {
+        let (when, unless) = (fields.get(self, "when"), fields.get(self, "unless"));
+        if let (Some(when), Some(unless)) = (&when, &unless) {
+            let message = format!("{} has both `when` and `unless`", fields.what);
+            let draft = Draft::error(Code::BAD_VALUE, unless.key, message)
+                .related(when.key, "`when`")
+                .hint("keep one, with `not:` inside if need be");
+            self.sink.emit_in(&fields.scope, draft);
+        }
+        let Some(field) = when.or(unless) else {
+            return Some(None);
+        };
+        let truth = self.workflow_condition(&field.view)?;
+        let runs = truth == (field.name == "when");
+        Some((!runs).then(|| LeftOut {
+            reason: format!("its `{}` is {truth} for this pipeline", field.name),
+            place: self.sink.plan_place(field.key),
+        }))
+    }
+
+    /// Without workflows, the job `build` runs.
+    fn implicit(&self, top: &Fields<'s>, scope: &Rc<Scope<'s>>) -> Option<PlannedWorkflow> {
+        let Some(definition) = scope.definitions.jobs.get(IMPLICIT_JOB) else {
+            let message =
+                "Cannot find a job named build to run in the jobs: section of your configuration file.";
+            let place = top.get(self, "jobs").map_or(top.place, |field| field.key);
+            let draft = Draft::error(Code::UNKNOWN_JOB, place, message)
+                .hint("add a job named `build`, or `workflows:` that name the jobs to run");
+            self.sink.emit(draft);
+            return None;
+        };
+        let call = JobCall {
+            place: definition.key,
+            scope,
+            given: &[],
+            matrix: &BTreeMap::new(),
+            pre_steps: None,
+            post_steps: None,
+            in_workflow: false,
+        };
+        let body = self.job(definition, &call);
+        let value = self.resolve(&View::new(definition.value.node, scope));
+        let map = self.map(&value, "job `build`")?;
+        let fields = Fields::open(&map, definition.key, "job `build`");
+        let left_out = self.job_branches(&fields, definition.key);
+        let job = PlannedJob {
+            name: JobName::new(IMPLICIT_JOB).ok()?,
+            definition: IMPLICIT_JOB.to_owned(),
+            place: self.sink.plan_place(definition.key),
+            requires: Vec::new(),
+            contexts: Vec::new(),
+            left_out,
+            body: body?,
+        };
+        let name = WorkflowName::new(IMPLICIT_WORKFLOW).ok()?;
+        Some(PlannedWorkflow {
+            name,
+            left_out: None,
+            jobs: vec![job],
+        })
+    }
+}

@@ -1,0 +1,237 @@
+//! Reads maps by their table of keys. Every key of a map is met here: honoured ones are handed out, the others become
+//! diagnostics. Also the typed reading of single values, with one wording for all wrong types.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::rc::Rc;
+
+use airlock_yaml_tree::Place;
+
+use crate::compile::Compiler;
+use crate::diagnostic::Code;
+use crate::keys::{Key, Support};
+use crate::scope::{List, Map, Pair, Resolved, Scope, Shape, View};
+use crate::sink::Draft;
+use crate::suggest;
+use crate::value::Value;
+
+/// A map that was checked against its table.
+pub(crate) struct Fields<'s> {
+    /// What the map is, such as ``the `run` step``.
+    pub(crate) what: String,
+    pub(crate) place: Place,
+    pub(crate) scope: Rc<Scope<'s>>,
+    pairs: Vec<Pair<'s>>,
+    read: RefCell<BTreeSet<&'s str>>,
+}
+
+/// One key with its evaluated value; never null.
+pub(crate) struct Field<'s> {
+    pub(crate) name: &'s str,
+    pub(crate) key: Place,
+    pub(crate) view: View<'s>,
+    pub(crate) value: Resolved<'s>,
+}
+
+impl<'s> Compiler<'s> {
+    /// Checks a map against its table of keys.
+    pub(crate) fn fields(&self, map: &Map<'s>, place: Place, what: &str, keys: &[Key]) -> Fields<'s> {
+        for pair in map.iter() {
+            self.check_key(&pair, &map.scope, what, keys);
+        }
+        Fields::open(map, place, what)
+    }
+
+    fn check_key(&self, pair: &Pair<'s>, scope: &Scope<'s>, what: &str, keys: &[Key]) {
+        let found = keys.iter().find(|key| key.name == pair.name);
+        match found.map(|key| &key.support) {
+            Some(Support::Yes) => {}
+            Some(Support::Later(feature)) => self.not_yet(pair.key, scope, pair.name, feature),
+            Some(Support::Ignored(reason)) => {
+                let message = format!("`{}` has no effect: {reason}", pair.name);
+                self.sink
+                    .emit_in(scope, Draft::warning(Code::IGNORED, pair.key, message));
+            }
+            None => {
+                let names: Vec<&str> = keys.iter().map(|key| key.name).collect();
+                let message = format!("{what} has no key `{}`", pair.name);
+                let draft = Draft::error(Code::UNKNOWN_KEY, pair.key, message)
+                    .maybe_hint(suggest::hint_or_list(pair.name, &names));
+                self.sink.emit_in(scope, draft);
+            }
+        }
+    }
+
+    /// The one diagnostic for parts of the language that are not honoured.
+    pub(crate) fn not_yet(&self, place: Place, scope: &Scope<'s>, key: &str, feature: &str) {
+        let message = format!("`{key}` is not supported yet: {feature}");
+        self.sink
+            .emit_in(scope, Draft::error(Code::NOT_YET_SUPPORTED, place, message));
+    }
+
+    /// Reports that a value has another shape than its field wants.
+    pub(crate) fn wrong_type(&self, value: &Resolved<'s>, what: &str, wanted: &str) {
+        if matches!(value.shape, Shape::Computed(Value::Broken)) {
+            return;
+        }
+        let message = format!("{what} must be {wanted}, and this is {}", value.kind());
+        let mut draft = Draft::error(Code::WRONG_TYPE, value.place, message);
+        if let Some(alias) = value.alias {
+            draft = draft.related(alias, "used here");
+        }
+        self.sink.emit_in(&value.scope, draft);
+    }
+
+    /// The text of a value; numbers and booleans as they were written, absent as empty.
+    pub(crate) fn text(&self, value: &Resolved<'s>, what: &str) -> Option<String> {
+        match &value.shape {
+            Shape::Written(scalar) if scalar.is_null() => Some(String::new()),
+            Shape::Written(scalar) => Some(scalar.text.to_owned()),
+            Shape::Computed(computed) => computed.to_text(),
+            Shape::List(_) | Shape::Map(_) => {
+                self.wrong_type(value, what, "text");
+                None
+            }
+        }
+    }
+
+    /// A boolean of YAML 1.1, or one that an expression gave.
+    pub(crate) fn boolean(&self, value: &Resolved<'s>, what: &str) -> Option<bool> {
+        let found = match &value.shape {
+            Shape::Written(scalar) => scalar.as_bool(),
+            Shape::Computed(Value::Bool(value)) => Some(*value),
+            Shape::Computed(Value::Text(text)) => match text.trim() {
+                "true" => Some(true),
+                "false" => Some(false),
+                _ => None,
+            },
+            Shape::Computed(_) | Shape::List(_) | Shape::Map(_) => None,
+        };
+        if found.is_none() {
+            self.wrong_type(value, what, "`true` or `false`");
+        }
+        found
+    }
+
+    /// A whole number, or text of digits that an expression gave.
+    pub(crate) fn integer(&self, value: &Resolved<'s>, what: &str) -> Option<i64> {
+        let found = match &value.shape {
+            Shape::Written(scalar) => scalar.as_int(),
+            Shape::Computed(Value::Int(value)) => Some(*value),
+            Shape::Computed(Value::Text(text)) => text.trim().parse().ok(),
+            Shape::Computed(_) | Shape::List(_) | Shape::Map(_) => None,
+        };
+        if found.is_none() {
+            self.wrong_type(value, what, "a whole number");
+        }
+        found
+    }
+
+    /// A list.
+    pub(crate) fn list(&self, value: &Resolved<'s>, what: &str) -> Option<List<'s>> {
+        if let Shape::List(list) = &value.shape {
+            return Some(list.clone());
+        }
+        self.wrong_type(value, what, "a list");
+        None
+    }
+
+    /// A map.
+    pub(crate) fn map(&self, value: &Resolved<'s>, what: &str) -> Option<Map<'s>> {
+        if let Shape::Map(map) = &value.shape {
+            return Some(map.clone());
+        }
+        self.wrong_type(value, what, "a map");
+        None
+    }
+
+    /// One text or a list of texts.
+    pub(crate) fn texts(&self, value: &Resolved<'s>, what: &str) -> Vec<(String, Place)> {
+        match &value.shape {
+            Shape::List(list) => list
+                .iter()
+                .filter_map(|item| {
+                    let item = self.resolve(&item);
+                    self.text(&item, &format!("an item of {what}"))
+                        .map(|text| (text, item.place))
+                })
+                .collect(),
+            Shape::Written(_) | Shape::Computed(_) => self
+                .text(value, what)
+                .map(|text| (text, value.place))
+                .into_iter()
+                .collect(),
+            Shape::Map(_) => {
+                self.wrong_type(value, what, "text or a list of texts");
+                Vec::new()
+            }
+        }
+    }
+}
+
+impl<'s> Fields<'s> {
+    /// A map that may have keys of its own making; the caller checks those.
+    pub(crate) fn open(map: &Map<'s>, place: Place, what: &str) -> Self {
+        Self {
+            what: what.to_owned(),
+            place,
+            scope: Rc::clone(&map.scope),
+            pairs: map.iter().collect(),
+            read: RefCell::default(),
+        }
+    }
+
+    /// The field of a key; nothing when it is absent or null.
+    pub(crate) fn get(&self, compiler: &Compiler<'s>, name: &'static str) -> Option<Field<'s>> {
+        self.read.borrow_mut().insert(name);
+        let pair = self.pairs.iter().find(|pair| pair.name == name)?;
+        let value = compiler.resolve(&pair.value);
+        if value.is_absent() {
+            return None;
+        }
+        Some(Field {
+            name: pair.name,
+            key: pair.key,
+            view: pair.value.clone(),
+            value,
+        })
+    }
+
+    /// The field of a key that must be there.
+    pub(crate) fn need(&self, compiler: &Compiler<'s>, name: &'static str, hint: &str) -> Option<Field<'s>> {
+        let found = self.get(compiler, name);
+        if found.is_none() {
+            let message = format!("{} needs the key `{name}`", self.what);
+            let draft = Draft::error(Code::MISSING_KEY, self.place, message).hint(hint);
+            compiler.sink.emit_in(&self.scope, draft);
+        }
+        found
+    }
+
+    /// The text of a key.
+    pub(crate) fn text(&self, compiler: &Compiler<'s>, name: &'static str) -> Option<String> {
+        let field = self.get(compiler, name)?;
+        compiler.text(&field.value, &format!("`{name}`"))
+    }
+
+    /// The boolean of a key.
+    pub(crate) fn boolean(&self, compiler: &Compiler<'s>, name: &'static str) -> Option<bool> {
+        let field = self.get(compiler, name)?;
+        compiler.boolean(&field.value, &format!("`{name}`"))
+    }
+
+    /// All keys.
+    pub(crate) fn all(&self) -> impl Iterator<Item = Pair<'s>> + '_ {
+        self.pairs.iter().cloned()
+    }
+
+    /// The keys nobody asked for, such as the arguments of a call beside its own keys.
+    pub(crate) fn rest(&self) -> Vec<Pair<'s>> {
+        let read = self.read.borrow();
+        self.pairs
+            .iter()
+            .filter(|pair| !read.contains(pair.name))
+            .cloned()
+            .collect()
+    }
+}

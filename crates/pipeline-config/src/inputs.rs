@@ -1,0 +1,77 @@
+//! What the caller hands in: the file, the pipeline's values and the parameters of the trigger.
+
+use std::collections::BTreeMap;
+
+/// One config file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// Its name in diagnostics, such as `.circleci/config.yml`.
+    pub file: String,
+    /// Its bytes, untouched.
+    pub bytes: Vec<u8>,
+}
+
+impl Source {
+    /// Makes a source.
+    pub fn new(file: impl Into<String>, bytes: impl Into<Vec<u8>>) -> Self {
+        Self {
+            file: file.into(),
+            bytes: bytes.into(),
+        }
+    }
+}
+
+/// Everything outside the file that a plan depends on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Inputs {
+    /// Values the file may name as `pipeline.…`.
+    pub pipeline: PipelineValues,
+    /// Pipeline parameters given with the trigger.
+    pub parameters: BTreeMap<String, ParameterValue>,
+    /// The resource class of jobs that name none: an operator's choice.
+    pub default_resource_class: String,
+}
+
+impl Default for Inputs {
+    fn default() -> Self {
+        Self {
+            pipeline: PipelineValues::default(),
+            parameters: BTreeMap::new(),
+            default_resource_class: "medium".to_owned(),
+        }
+    }
+}
+
+/// Values of one pipeline. `other` takes every further documented `pipeline.…` name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PipelineValues {
+    /// `pipeline.id`.
+    pub id: String,
+    /// `pipeline.number`.
+    pub number: u64,
+    /// `pipeline.project.slug`.
+    pub project_slug: String,
+    /// `pipeline.project.git_url`.
+    pub project_git_url: String,
+    /// `pipeline.git.branch`; absent on tag builds.
+    pub branch: Option<String>,
+    /// `pipeline.git.tag`.
+    pub tag: Option<String>,
+    /// `pipeline.git.revision`.
+    pub revision: String,
+    /// `pipeline.trigger_source`.
+    pub trigger_source: String,
+    /// Further values by their full name.
+    pub other: BTreeMap<String, ParameterValue>,
+}
+
+/// A value of a pipeline parameter or pipeline value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ParameterValue {
+    /// `string` and `enum`.
+    Text(String),
+    /// `boolean`.
+    Bool(bool),
+    /// `integer`.
+    Int(i64),
+}

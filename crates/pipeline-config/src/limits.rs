@@ -1,0 +1,44 @@
+//! Every limit of the compiler, next to those of `airlock_domain::limits` and `airlock_yaml_tree::limits`. A config is a
+//! stranger's program for this compiler; none of these may be left to memory or patience.
+
+/// Most diagnostics kept of one run: nobody reads more, and each costs a place lookup.
+pub const MAX_DIAGNOSTICS: usize = 200;
+
+/// Most bytes of text in one plan: commands that insert a parameter twice and call each other double it at every call.
+pub const MAX_PLAN_TEXT_BYTES: usize = 32 * 1024 * 1024;
+
+/// Most bytes of one scalar after substitution.
+pub const MAX_TEXT_BYTES: usize = 4 * 1024 * 1024;
+
+/// Most steps in one plan, over all workflows and jobs.
+pub const MAX_PLAN_STEPS: usize = 100_000;
+
+/// Most calls of commands and conditions while one plan is made: empty commands calling each other make no steps.
+pub const MAX_EXPANSIONS: usize = 200_000;
+
+/// Deepest calls of commands inside commands; `when` inside `steps` counts too. Real configs stay below 10.
+pub const MAX_CALL_DEPTH: usize = 50;
+
+/// Deepest nesting of a logic statement: CircleCI's number.
+pub const MAX_LOGIC_DEPTH: usize = 100;
+
+/// Most tokens of one `<< … >>` expression; bounds recursion as well.
+pub const MAX_EXPRESSION_TOKENS: usize = 500;
+
+/// Most jobs one matrix may make: CircleCI's number.
+pub const MAX_MATRIX_JOBS: usize = 128;
+
+/// Most workflows of one config.
+pub const MAX_WORKFLOWS: usize = 500;
+
+/// Most bytes of a compiled regular expression; patterns in filters are short.
+pub const MAX_REGEX_BYTES: usize = 1024 * 1024;
+
+/// Most steps back a pattern with look-around may take before it is called an error.
+pub const MAX_REGEX_BACKTRACKS: usize = 10_000;
+
+/// Most parameters a trigger may hand in, and the longest key and value: CircleCI's numbers.
+pub const MAX_PIPELINE_PARAMETERS: usize = 100;
+
+/// Longest line shown whole in a rendered diagnostic; of longer ones only the part around the place is shown.
+pub const MAX_SHOWN_COLUMNS: usize = 160;

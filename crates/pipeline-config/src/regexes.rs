@@ -1,0 +1,135 @@
+//! Regular expressions as configs write them: Java's, matched against the whole text.
+//!
+//! Patterns go to the linear-time engine; only those with look-around or back-references go to the backtracking one,
+//! with a low limit, and reaching the limit is an error, never "no match".
+
+use crate::limits::{MAX_REGEX_BACKTRACKS, MAX_REGEX_BYTES};
+
+/// Why a pattern could not be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum RegexError {
+    /// Not a pattern.
+    #[error("the pattern `{pattern}` cannot be used: {reason}")]
+    Pattern {
+        /// As written.
+        pattern: String,
+        /// In the engine's words, one line.
+        reason: String,
+    },
+    /// Too slow on this text.
+    #[error("the pattern `{pattern}` needs too many steps on `{text}`")]
+    TooSlow {
+        /// As written.
+        pattern: String,
+        /// What it was matched against.
+        text: String,
+    },
+}
+
+/// The pattern inside `/…/`, when a text is written so.
+pub(crate) fn delimited(text: &str) -> Option<&str> {
+    let inner = text.strip_prefix('/')?.strip_suffix('/')?;
+    (text.len() > 1).then_some(inner)
+}
+
+/// Whether the pattern matches all of the text.
+pub(crate) fn matches_whole(pattern: &str, text: &str) -> Result<bool, RegexError> {
+    let translated = format!(r"\A(?:{})\z", from_java(pattern));
+    let linear = regex::RegexBuilder::new(&translated)
+        .size_limit(MAX_REGEX_BYTES)
+        .build();
+    let reason = match linear {
+        Ok(regex) => return Ok(regex.is_match(text)),
+        Err(regex::Error::CompiledTooBig(_)) => "it is too large when compiled".to_owned(),
+        Err(error) => last_line(&error.to_string()),
+    };
+    let backtracking = fancy_regex::RegexBuilder::new(&translated)
+        .backtrack_limit(MAX_REGEX_BACKTRACKS)
+        .delegate_size_limit(MAX_REGEX_BYTES)
+        .build();
+    let Ok(regex) = backtracking else {
+        return Err(RegexError::Pattern {
+            pattern: short(pattern),
+            reason,
+        });
+    };
+    regex.is_match(text).map_err(|_| RegexError::TooSlow {
+        pattern: short(pattern),
+        text: short(text),
+    })
+}
+
+/// `\Q…\E` quotes in Java; the engines here do not know it.
+fn from_java(pattern: &str) -> String {
+    let mut out = String::with_capacity(pattern.len());
+    let mut rest = pattern;
+    while let Some(at) = rest.find(r"\Q") {
+        let escaped = rest[..at].bytes().rev().take_while(|byte| *byte == b'\\').count() % 2 == 1;
+        if escaped {
+            out.push_str(&rest[..at + 2]);
+            rest = &rest[at + 2..];
+            continue;
+        }
+        out.push_str(&rest[..at]);
+        let quoted = &rest[at + 2..];
+        let (text, after) = quoted.split_once(r"\E").unwrap_or((quoted, ""));
+        out.push_str(&regex::escape(text));
+        rest = after;
+    }
+    out.push_str(rest);
+    out
+}
+
+fn last_line(text: &str) -> String {
+    let line = text.lines().last().unwrap_or(text);
+    line.trim().trim_start_matches("error: ").to_owned()
+}
+
+fn short(text: &str) -> String {
+    text.chars().take(80).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_whole_text_must_match() {
+        assert_eq!(matches_whole("rel", "release"), Ok(false));
+        assert_eq!(matches_whole("rel.*", "release"), Ok(true));
+        assert_eq!(matches_whole("^rel.*$", "release"), Ok(true));
+        assert_eq!(matches_whole("a|ab", "ab"), Ok(true));
+        assert_eq!(matches_whole(r"v\d+\.\d+", "v1.2"), Ok(true));
+        assert_eq!(matches_whole(r"releases\/.*", "releases/1"), Ok(true));
+    }
+
+    #[test]
+    fn java_ways() {
+        assert_eq!(matches_whole(r"\Qa.b\E.*", "a.bc"), Ok(true));
+        assert_eq!(matches_whole(r"\Qa.b\E.*", "axbc"), Ok(false));
+        assert_eq!(matches_whole(r"(?i)MAIN", "main"), Ok(true));
+        assert_eq!(matches_whole(r"(?!main).*", "main"), Ok(false));
+        assert_eq!(matches_whole(r"(?!main).*", "dev"), Ok(true));
+        assert_eq!(matches_whole(r"a++b", "aab"), Ok(true));
+        assert_eq!(matches_whole(r"[a-z&&[^m]]+", "main"), Ok(false));
+    }
+
+    #[test]
+    fn bad_and_slow_patterns_are_errors() {
+        assert!(matches!(matches_whole("(", "x"), Err(RegexError::Pattern { .. })));
+        assert!(matches!(
+            matches_whole("(a{1000}){1000}", "x"),
+            Err(RegexError::Pattern { .. })
+        ));
+        let slow = matches_whole(r"(?:(a+)\1?)+b", &format!("{}b!", "a".repeat(60)));
+        assert!(matches!(slow, Err(RegexError::TooSlow { .. })), "{slow:?}");
+    }
+
+    #[test]
+    fn slashes_make_a_pattern() {
+        assert_eq!(delimited("/x/"), Some("x"));
+        assert_eq!(delimited("//"), Some(""));
+        assert_eq!(delimited("/"), None);
+        assert_eq!(delimited("x"), None);
+    }
+}

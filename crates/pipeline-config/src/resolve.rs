@@ -1,0 +1,349 @@
+//! Evaluates views: fills in `<< … >>` and says what shape a value has. A scalar that is one expression takes the
+//! expression's type; expressions inside longer text become text.
+
+use std::rc::Rc;
+
+use airlock_yaml_tree::{Node, NodeKind, Place, Span, Style};
+
+use crate::compile::Compiler;
+use crate::diagnostic::Code;
+use crate::expression::{self, EvaluationError, Names};
+use crate::limits::{MAX_PLAN_TEXT_BYTES, MAX_TEXT_BYTES};
+use crate::pipeline_values::{self, Lookup};
+use crate::scope::{List, Map, Resolved, Scope, Shape, View};
+use crate::sink::Draft;
+use crate::suggest;
+use crate::template::{self, Piece, SplitError};
+use crate::value::Value;
+
+const PIPELINE_PARAMETERS: &str = "pipeline.parameters.";
+const ESCAPE_HINT: &str = "to write `<<` itself, as in a heredoc, put a backslash before it: `\\<<`";
+
+impl<'s> Compiler<'s> {
+    /// Evaluates a view.
+    pub(crate) fn resolve(&self, view: &View<'s>) -> Resolved<'s> {
+        let place = view.place();
+        let alias = view.node.alias().map(|span| view.node.tree().place(span));
+        let scope = Rc::clone(&view.scope);
+        let shape = match view.node.kind() {
+            NodeKind::Sequence(sequence) => Shape::List(List {
+                sequence,
+                scope: Rc::clone(&scope),
+            }),
+            NodeKind::Mapping(mapping) => Shape::Map(Map {
+                mapping,
+                scope: Rc::clone(&scope),
+            }),
+            NodeKind::Scalar(scalar) if scope.templates && template::has_tags(scalar.text) => {
+                let value = self.fill_in(view, scalar.text);
+                if let Value::Node(inner) = &value {
+                    // A list or map that was passed on: its own place is where it was written.
+                    return self.resolve(inner);
+                }
+                Shape::Computed(value)
+            }
+            NodeKind::Scalar(scalar) => Shape::Written(scalar),
+        };
+        Resolved {
+            node: view.node,
+            place,
+            alias,
+            scope,
+            shape,
+        }
+    }
+
+    fn fill_in(&self, view: &View<'s>, text: &str) -> Value<'s> {
+        let pieces = match template::split(text) {
+            Ok(pieces) => pieces,
+            Err(error) => {
+                self.split_problem(view, text, &error);
+                return Value::Broken;
+            }
+        };
+        let names = ScopeNames {
+            compiler: self,
+            view,
+            text,
+            shift: 0,
+        };
+        if let Some((source, at)) = only_expression(&pieces) {
+            let value = names.expression(source, at);
+            if !matches!(value, Value::Text(_)) {
+                return value;
+            }
+        }
+        let mut out = String::new();
+        if !self.append(&names, &pieces, &mut out) {
+            return Value::Broken;
+        }
+        if !self.budget.text(out.len()) {
+            let message = format!("the filled-in texts of this config exceed {MAX_PLAN_TEXT_BYTES} bytes");
+            self.sink
+                .emit_in(&view.scope, Draft::error(Code::LIMIT, view.place(), message));
+            return Value::Broken;
+        }
+        Value::Text(out)
+    }
+
+    fn append(&self, names: &ScopeNames<'_, 's>, pieces: &[Piece], out: &mut String) -> bool {
+        for piece in pieces {
+            match piece {
+                Piece::Text(text) => out.push_str(text),
+                Piece::Expression { source, at } => {
+                    let value = names.expression(source, *at);
+                    if let Value::Node(_) = value {
+                        let message = format!("`{}` is not text and cannot stand inside text", source.trim());
+                        let place = tag_place(names.view.node, names.text, *at);
+                        self.sink
+                            .emit_in(&names.view.scope, Draft::error(Code::WRONG_TYPE, place, message));
+                    }
+                    let Some(text) = value.to_text() else { return false };
+                    out.push_str(&text);
+                }
+                Piece::Section {
+                    source,
+                    inverted,
+                    at,
+                    body,
+                } => {
+                    let value = names.expression(source, *at);
+                    if matches!(value, Value::Broken) {
+                        return false;
+                    }
+                    if value.is_truthy() != *inverted && !self.append(names, body, out) {
+                        return false;
+                    }
+                }
+            }
+            if out.len() > MAX_TEXT_BYTES {
+                let message = format!("this text has more than {MAX_TEXT_BYTES} bytes when filled in");
+                let draft = Draft::error(Code::LIMIT, names.view.place(), message);
+                self.sink.emit_in(&names.view.scope, draft);
+                return false;
+            }
+        }
+        true
+    }
+
+    fn split_problem(&self, view: &View<'s>, text: &str, error: &SplitError) {
+        let place = tag_place(view.node, text, error.at());
+        let draft = match error {
+            SplitError::Unclosed { .. } => {
+                Draft::error(Code::UNCLOSED_TAG, place, "Unclosed '<<' tag").hint(ESCAPE_HINT)
+            }
+            SplitError::Section { name, .. } => {
+                let message = format!("the section `{name}` is not opened and closed as a pair");
+                Draft::error(Code::UNCLOSED_TAG, place, message)
+                    .hint(format!("write `<<#{name}>>…<</{name}>>`"))
+            }
+        };
+        self.sink.emit_in(&view.scope, draft);
+    }
+
+    /// Evaluates text that is an expression without `<<` and `>>`, as `when:` of a workflow and `filters:` may hold.
+    pub(crate) fn bare_expression(&self, view: &View<'s>, text: &str) -> Value<'s> {
+        ScopeNames {
+            compiler: self,
+            view,
+            text,
+            shift: 0,
+        }
+        .bare(text)
+    }
+}
+
+/// The one expression of a text that holds nothing else.
+fn only_expression(pieces: &[Piece]) -> Option<(&str, usize)> {
+    let mut found = None;
+    for piece in pieces {
+        match piece {
+            Piece::Text(text) if text.trim().is_empty() => {}
+            Piece::Expression { source, at } if found.is_none() => found = Some((source.as_str(), *at)),
+            Piece::Text(_) | Piece::Expression { .. } | Piece::Section { .. } => return None,
+        }
+    }
+    found
+}
+
+/// The place in the file of the `<<` that stands at a byte of a scalar's text. Escapes and folding shift bytes, so
+/// the tags are counted instead.
+fn tag_place(node: Node<'_>, text: &str, at: usize) -> Place {
+    let nth = text[..at].matches("<<").count();
+    let span = node.span();
+    let raw = node.tree().slice(span);
+    let Some((found, _)) = raw.match_indices("<<").nth(nth) else {
+        return node.place();
+    };
+    let start = span.start as usize + found;
+    let length = raw[found..].find(">>").map_or(2, |end| end + 2);
+    node.tree().place(Span::new(start, start + length))
+}
+
+struct ScopeNames<'c, 's> {
+    compiler: &'c Compiler<'s>,
+    view: &'c View<'s>,
+    text: &'c str,
+    shift: usize,
+}
+
+impl<'s> ScopeNames<'_, 's> {
+    fn expression(&self, source: &str, at: usize) -> Value<'s> {
+        let names = ScopeNames { shift: at, ..*self };
+        names.evaluate(source, |at| names.place(at))
+    }
+
+    fn bare(&self, source: &str) -> Value<'s> {
+        let node = self.view.node;
+        let plain = node
+            .as_scalar()
+            .is_some_and(|scalar| scalar.style == Style::Plain);
+        self.evaluate(source, |at| {
+            // Only unquoted text on one line is written as it reads.
+            let raw = node.tree().slice(node.span());
+            if plain && raw == source && at < source.len() {
+                let start = node.span().start as usize + at;
+                return node.tree().place(Span::new(start, node.span().end as usize));
+            }
+            node.place()
+        })
+    }
+
+    fn evaluate(&self, source: &str, place: impl Fn(usize) -> Place) -> Value<'s> {
+        let parsed = match expression::parse(source) {
+            Ok(parsed) => parsed,
+            Err(error) => {
+                let message = format!("`{}` is not an expression: {}", shown(source), error.message);
+                let draft = Draft::error(Code::BAD_EXPRESSION, place(error.at), message).hint(ESCAPE_HINT);
+                self.compiler.sink.emit_in(&self.view.scope, draft);
+                return Value::Broken;
+            }
+        };
+        match expression::evaluate(&parsed, self) {
+            Ok(value) => value,
+            Err(EvaluationError { at, message }) => {
+                let draft = Draft::error(Code::BAD_EXPRESSION, place(at), message);
+                self.compiler.sink.emit_in(&self.view.scope, draft);
+                Value::Broken
+            }
+        }
+    }
+
+    /// The whole `<< … >>`; offsets inside of it are not told apart.
+    fn place(&self, _at: usize) -> Place {
+        tag_place(self.view.node, self.text, self.shift.min(self.text.len()))
+    }
+
+    fn unknown(&self, name: &str, message: String, candidates: &[&str]) -> Value<'s> {
+        let mut draft = Draft::error(Code::UNKNOWN_VALUE, self.place(0), message);
+        let escape = !name.contains('.') && self.text.contains("<<");
+        draft = if escape {
+            draft.hint(ESCAPE_HINT)
+        } else {
+            draft.maybe_hint(suggest::hint_or_list(name, candidates))
+        };
+        self.compiler.sink.emit_in(&self.view.scope, draft);
+        Value::Broken
+    }
+
+    fn parameter(&self, name: &str) -> Value<'s> {
+        let Some(parameters) = &self.view.scope.parameters else {
+            let message = format!("Arguments referenced without declared parameters: parameters.{name}");
+            return self.unknown(&format!("parameters.{name}"), message, &["pipeline.parameters"]);
+        };
+        if let Some(value) = parameters.get(name) {
+            return value.clone();
+        }
+        let message = format!("Arguments referenced without declared parameters: parameters.{name}");
+        let candidates: Vec<String> = parameters.keys().map(|key| format!("parameters.{key}")).collect();
+        let candidates: Vec<&str> = candidates.iter().map(String::as_str).collect();
+        self.unknown(&format!("parameters.{name}"), message, &candidates)
+    }
+
+    fn pipeline_parameter(&self, name: &str) -> Value<'s> {
+        let declared = self.compiler.pipeline_parameters();
+        if let Some(value) = declared.get(name) {
+            return value.clone();
+        }
+        let full = format!("{PIPELINE_PARAMETERS}{name}");
+        let message = format!("Referred to a variable \"{full}\" that does not exist");
+        let candidates: Vec<String> = declared
+            .keys()
+            .map(|key| format!("{PIPELINE_PARAMETERS}{key}"))
+            .collect();
+        let candidates: Vec<&str> = candidates.iter().map(String::as_str).collect();
+        self.unknown(&full, message, &candidates)
+    }
+
+    fn matrix(&self, name: &str) -> Value<'s> {
+        let found = self
+            .view
+            .scope
+            .matrix
+            .as_ref()
+            .and_then(|matrix| matrix.get(name));
+        if let Some(value) = found {
+            return value.clone();
+        }
+        let keys: Vec<String> = self
+            .view
+            .scope
+            .matrix
+            .iter()
+            .flat_map(|m| m.keys())
+            .map(|key| format!("matrix.{key}"))
+            .collect();
+        let message = if self.view.scope.matrix.is_some() {
+            format!("the matrix has no parameter `{name}`")
+        } else {
+            format!("`matrix.{name}` stands outside of a workflow job with a matrix")
+        };
+        let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+        self.unknown(&format!("matrix.{name}"), message, &keys)
+    }
+}
+
+impl<'s> Names<'s> for ScopeNames<'_, 's> {
+    fn value(&self, name: &str, _at: usize) -> Value<'s> {
+        if let Some(name) = name.strip_prefix("parameters.") {
+            return self.parameter(name);
+        }
+        if let Some(name) = name.strip_prefix("matrix.") {
+            return self.matrix(name);
+        }
+        if let Some(name) = name.strip_prefix(PIPELINE_PARAMETERS) {
+            return self.pipeline_parameter(name);
+        }
+        match pipeline_values::lookup(&self.compiler.inputs.pipeline, name) {
+            Lookup::Value(value) => value,
+            Lookup::Absent => Value::Null,
+            Lookup::PullRequestOnly => {
+                let message = format!("`{name}` has a value only in pipelines of a pull request");
+                let draft = Draft::error(Code::UNKNOWN_VALUE, self.place(0), message)
+                    .hint("guard it: `pipeline.event.name == \"pull_request\" and …`");
+                self.compiler.sink.emit_in(&self.view.scope, draft);
+                Value::Broken
+            }
+            Lookup::Unknown => {
+                let message = format!("Referred to a variable \"{}\" that does not exist", shown(name));
+                let names: Vec<&str> = pipeline_values::names().collect();
+                self.unknown(name, message, &names)
+            }
+        }
+    }
+}
+
+fn shown(source: &str) -> String {
+    let line: String = source.trim().chars().take(60).collect();
+    line.replace('\n', " ")
+}
+
+impl<'s> Scope<'s> {
+    /// This scope with `matrix.…`.
+    pub(crate) fn with_matrix(&self, values: std::collections::BTreeMap<String, Value<'s>>) -> Rc<Self> {
+        Rc::new(Self {
+            matrix: Some(Rc::new(values)),
+            ..self.clone()
+        })
+    }
+}

@@ -1,0 +1,200 @@
+//! Scopes and views. A view is a piece of the file with the scope in which its `<< … >>` names are looked up; scopes are
+//! lexical, as in the language: a command sees its own parameters and nothing of its caller's.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use airlock_yaml_tree::{Entry, Mapping, Node, Place, Scalar, Sequence};
+
+use crate::compile::Definitions;
+use crate::value::Value;
+
+/// What names mean in a piece of the file.
+#[derive(Clone)]
+pub(crate) struct Scope<'s> {
+    /// Where commands, executors and jobs are looked up.
+    pub(crate) definitions: Rc<Definitions<'s>>,
+    /// `parameters.…`; nothing outside of jobs, commands and executors.
+    pub(crate) parameters: Option<Rc<BTreeMap<String, Value<'s>>>>,
+    /// `matrix.…`; nothing outside of workflow jobs with a matrix.
+    pub(crate) matrix: Option<Rc<BTreeMap<String, Value<'s>>>>,
+    /// Whether `<< … >>` means anything: not in version 2, nor where parameters are declared.
+    pub(crate) templates: bool,
+    /// How we got here.
+    pub(crate) call: Option<Rc<Call>>,
+}
+
+/// One call of a job, command or executor.
+pub(crate) struct Call {
+    /// What was called, such as ``command `setup` ``.
+    pub(crate) what: String,
+    /// The called thing's own node, to notice a cycle.
+    pub(crate) definition: Place,
+    /// Where it was called.
+    pub(crate) place: Place,
+    /// The call that led to this one.
+    pub(crate) from: Option<Rc<Call>>,
+    pub(crate) depth: usize,
+}
+
+impl<'s> Scope<'s> {
+    /// The scope inside something called from here.
+    pub(crate) fn called(
+        &self,
+        what: String,
+        definition: Place,
+        place: Place,
+        parameters: BTreeMap<String, Value<'s>>,
+    ) -> Rc<Self> {
+        let depth = self.call.as_ref().map_or(0, |call| call.depth) + 1;
+        let call = Call {
+            what,
+            definition,
+            place,
+            from: self.call.clone(),
+            depth,
+        };
+        Rc::new(Self {
+            definitions: Rc::clone(&self.definitions),
+            parameters: Some(Rc::new(parameters)),
+            matrix: None,
+            templates: self.templates,
+            call: Some(Rc::new(call)),
+        })
+    }
+
+    /// The calls that led here, innermost first.
+    pub(crate) fn calls(&self) -> impl Iterator<Item = &Call> {
+        std::iter::successors(self.call.as_deref(), |call| call.from.as_deref())
+    }
+
+    /// How deep the calls are.
+    pub(crate) fn depth(&self) -> usize {
+        self.call.as_ref().map_or(0, |call| call.depth)
+    }
+}
+
+impl std::fmt::Debug for Scope<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let calls: Vec<&str> = self.calls().map(|call| call.what.as_str()).collect();
+        f.debug_struct("Scope")
+            .field("calls", &calls)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A piece of the file in its scope.
+#[derive(Clone, Debug)]
+pub(crate) struct View<'s> {
+    pub(crate) node: Node<'s>,
+    pub(crate) scope: Rc<Scope<'s>>,
+}
+
+impl<'s> View<'s> {
+    pub(crate) fn new(node: Node<'s>, scope: &Rc<Scope<'s>>) -> Self {
+        Self {
+            node,
+            scope: Rc::clone(scope),
+        }
+    }
+
+    pub(crate) fn place(&self) -> Place {
+        self.node.place()
+    }
+}
+
+/// A view after evaluation: its templates are filled in, its shape is known.
+#[derive(Clone, Debug)]
+pub(crate) struct Resolved<'s> {
+    /// The node that has the value: the argument's when it came through one.
+    pub(crate) node: Node<'s>,
+    /// The text it was read from.
+    pub(crate) place: Place,
+    /// The `*name` through which it was reached.
+    pub(crate) alias: Option<Place>,
+    pub(crate) scope: Rc<Scope<'s>>,
+    pub(crate) shape: Shape<'s>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Shape<'s> {
+    /// Text as written, its type still open.
+    Written(Scalar<'s>),
+    /// The result of an expression or of filling in text.
+    Computed(Value<'s>),
+    List(List<'s>),
+    Map(Map<'s>),
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct List<'s> {
+    pub(crate) sequence: Sequence<'s>,
+    pub(crate) scope: Rc<Scope<'s>>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Map<'s> {
+    pub(crate) mapping: Mapping<'s>,
+    pub(crate) scope: Rc<Scope<'s>>,
+}
+
+impl<'s> List<'s> {
+    pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = View<'s>> + '_ {
+        self.sequence.iter().map(|node| View::new(node, &self.scope))
+    }
+}
+
+impl<'s> Map<'s> {
+    pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = Pair<'s>> + '_ {
+        self.mapping.iter().map(|entry| self.pair(entry))
+    }
+
+    fn pair(&self, entry: Entry<'s>) -> Pair<'s> {
+        Pair {
+            name: entry.name(),
+            key: entry.key().place(),
+            value: View::new(entry.value(), &self.scope),
+        }
+    }
+}
+
+/// One key of a map with its value.
+#[derive(Clone, Debug)]
+pub(crate) struct Pair<'s> {
+    pub(crate) name: &'s str,
+    pub(crate) key: Place,
+    pub(crate) value: View<'s>,
+}
+
+impl Resolved<'_> {
+    /// Left out or written as `null`. An expression that gives nothing is not meant: it was asked for.
+    pub(crate) fn is_absent(&self) -> bool {
+        match &self.shape {
+            Shape::Written(scalar) => scalar.is_null(),
+            Shape::Computed(_) | Shape::List(_) | Shape::Map(_) => false,
+        }
+    }
+
+    /// What it is, for messages.
+    pub(crate) fn kind(&self) -> &'static str {
+        match &self.shape {
+            Shape::Written(scalar) => match scalar.resolve() {
+                airlock_yaml_tree::Value::Null => "empty",
+                airlock_yaml_tree::Value::Bool(_) => "a boolean",
+                airlock_yaml_tree::Value::Int(_) => "a whole number",
+                airlock_yaml_tree::Value::Float(_) => "a number",
+                airlock_yaml_tree::Value::Text(_) => "text",
+            },
+            Shape::Computed(value) => match value {
+                Value::Null | Value::Broken => "empty",
+                Value::Bool(_) => "a boolean",
+                Value::Int(_) => "a whole number",
+                Value::Float(_) => "a number",
+                Value::Text(_) => "text",
+                Value::Node(_) => "a list or map",
+            },
+            Shape::List(_) => "a list",
+            Shape::Map(_) => "a map",
+        }
+    }
+}

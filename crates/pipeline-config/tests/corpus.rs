@@ -1,0 +1,70 @@
+//! Real configs, read where they lie: none makes the compiler panic, and what YAML takes as a whole is never called broken
+//! YAML. The folder is `AIRLOCK_CORPUS`, or `../shared/corpus` beside the checkout; without it the test says so and ends.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use airlock_pipeline_config::{Source, compile, needs, render};
+
+use crate::inputs;
+
+fn corpus() -> Option<PathBuf> {
+    let named = std::env::var_os("AIRLOCK_CORPUS").map(PathBuf::from);
+    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/corpus");
+    let found = named.unwrap_or(beside);
+    found.is_dir().then_some(found)
+}
+
+fn yaml_files(folder: &Path, found: &mut Vec<PathBuf>) {
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            yaml_files(&path, found);
+        } else if path
+            .extension()
+            .is_some_and(|extension| extension == "yml" || extension == "yaml")
+        {
+            found.push(path);
+        }
+    }
+}
+
+#[test]
+fn no_config_makes_the_compiler_panic() {
+    let Some(root) = corpus() else {
+        // Shown with `--nocapture`; a machine without the corpus has nothing to compare with.
+        let _ = writeln!(
+            std::io::stderr(),
+            "skipped: no corpus at AIRLOCK_CORPUS or ../shared/corpus"
+        );
+        return;
+    };
+    let mut files = Vec::new();
+    yaml_files(&root, &mut files);
+    files.sort();
+    let inputs = inputs::push();
+    let mut broken = Vec::new();
+    for path in &files {
+        let bytes = std::fs::read(path).expect("a file of the corpus can be read");
+        let source = Source::new(path.display().to_string(), bytes);
+        let _ = needs(&source);
+        let (plan, diagnostics) = compile(&source, &inputs);
+        assert!(
+            plan.is_some() || !diagnostics.is_empty(),
+            "{} gives neither plan nor reason",
+            path.display()
+        );
+        let _ = render::text(&diagnostics, &[source], render::Color::Never);
+        let is_config = path.starts_with(root.join("configs"));
+        if is_config && diagnostics.iter().any(|d| d.code.as_str() == "yaml-syntax") {
+            broken.push(path);
+        }
+    }
+    assert!(
+        broken.is_empty(),
+        "these were on a default branch and must be readable: {broken:#?}"
+    );
+}

@@ -1,0 +1,64 @@
+//! The trigger of a case: a push to `main` unless an `inputs.json` says otherwise.
+
+use std::path::Path;
+
+use airlock_pipeline_config::{Inputs, ParameterValue, PipelineValues};
+use serde_json::Value;
+
+/// A push to `main`.
+pub(crate) fn push() -> Inputs {
+    Inputs {
+        pipeline: PipelineValues {
+            id: "5034460f-c7c4-4c43-9457-de07e2029e7b".to_owned(),
+            number: 7,
+            project_slug: "git/demo/hello".to_owned(),
+            project_git_url: "ssh://git@localhost:8022/demo/hello.git".to_owned(),
+            branch: Some("main".to_owned()),
+            revision: "0123456789abcdef0123456789abcdef01234567".to_owned(),
+            trigger_source: "webhook".to_owned(),
+            ..PipelineValues::default()
+        },
+        ..Inputs::default()
+    }
+}
+
+/// The inputs of a case's folder.
+pub(crate) fn of_case(folder: &Path) -> Inputs {
+    let mut inputs = push();
+    let Ok(text) = std::fs::read_to_string(folder.join("inputs.json")) else {
+        return inputs;
+    };
+    let value: Value = serde_json::from_str(&text).expect("inputs.json is JSON");
+    for (key, value) in value.as_object().expect("inputs.json is an object") {
+        match key.as_str() {
+            "branch" => {
+                inputs.pipeline.branch = value.as_str().map(str::to_owned);
+            }
+            "tag" => {
+                inputs.pipeline.tag = value.as_str().map(str::to_owned);
+                inputs.pipeline.branch = None;
+            }
+            "parameters" => {
+                for (name, value) in value.as_object().expect("parameters is an object") {
+                    inputs.parameters.insert(name.clone(), parameter(value));
+                }
+            }
+            "values" => {
+                for (name, value) in value.as_object().expect("values is an object") {
+                    inputs.pipeline.other.insert(name.clone(), parameter(value));
+                }
+            }
+            other => panic!("inputs.json has no key {other}"),
+        }
+    }
+    inputs
+}
+
+fn parameter(value: &Value) -> ParameterValue {
+    match value {
+        Value::Bool(value) => ParameterValue::Bool(*value),
+        Value::Number(number) => ParameterValue::Int(number.as_i64().expect("a whole number")),
+        Value::String(text) => ParameterValue::Text(text.clone()),
+        Value::Null | Value::Array(_) | Value::Object(_) => panic!("{value} is no parameter"),
+    }
+}

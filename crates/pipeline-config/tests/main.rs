@@ -1,0 +1,11 @@
+//! Text in, text out. To add a case, add a folder under `cases/` with a `config.yml`, and an `inputs.json` when the
+//! trigger matters, and accept the snapshot.
+
+#![expect(clippy::disallowed_methods, reason = "tests read their cases from files")]
+
+mod arbitrary;
+mod cases;
+mod corpus;
+mod examples;
+mod inputs;
+mod report;

@@ -1,0 +1,3 @@
+. src/greeting.sh
+unset GREETING
+[ "$(greet world)" = "Hello, world!" ]

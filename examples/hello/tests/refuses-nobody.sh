@@ -1,0 +1,2 @@
+. src/greeting.sh
+! greet "" 2> /dev/null

@@ -1,0 +1,2 @@
+. src/greeting.sh
+[ "$(shout 'Hello, world!')" = "HELLO, WORLD!" ]

@@ -1,0 +1,2 @@
+. src/greeting.sh
+[ "$(GREETING=Ahoy greet crew)" = "Ahoy, crew!" ]
