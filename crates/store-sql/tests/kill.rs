@@ -180,48 +180,84 @@ fn spawn(database: &Path) -> Child {
 
 async fn everything_is_there(database: &Path, acknowledged: &BTreeSet<String>) {
     let store = SqliteStore::open(database).await.expect("it opens again");
-    let audited: BTreeSet<String> = store
-        .audit_rows(0, u32::MAX)
-        .await
-        .expect("reads")
-        .into_iter()
-        .map(|row| row.target)
-        .collect();
+    let audited = audited(&store).await;
     for line in acknowledged {
-        let (kind, what) = line.split_once(' ').expect("a kind and a thing");
-        let there = match kind {
-            "pipeline" => store
-                .pipeline(id(what, PipelineId::new))
-                .await
-                .expect("reads")
-                .is_some(),
-            "workflow" => {
-                let jobs = store.jobs(id(what, WorkflowId::new)).await.expect("reads");
-                jobs.len() == 1 && jobs[0].slices.len() == 1
-            }
-            "claim" => {
-                let (job, fence) = what.split_once('/').expect("a job and a fence");
-                let row = store
-                    .job(id(job, JobId::new))
-                    .await
-                    .expect("reads")
-                    .expect("is there");
-                row.slices[0].fence.to_string() == fence && row.slices[0].agent.is_some()
-            }
-            "success" => {
-                let row = store
-                    .job(id(what, JobId::new))
-                    .await
-                    .expect("reads")
-                    .expect("is there");
-                row.status == JobStatus::Success && row.slices[0].status == SliceStatus::Success
-            }
-            "audit" => audited.contains(what),
-            other => panic!("the child said '{other}'"),
-        };
-        assert!(there, "'{line}' was acknowledged and is not there");
+        assert!(
+            is_there(&store, &audited, line).await,
+            "'{line}' was acknowledged and is not there"
+        );
     }
     nothing_is_half_done(&store).await;
+}
+
+async fn audited(store: &SqliteStore) -> BTreeSet<String> {
+    let rows = store.audit_rows(0, u32::MAX).await.expect("reads");
+    rows.into_iter().map(|row| row.target).collect()
+}
+
+/// Whether what the child said is in the rows.
+async fn is_there(store: &SqliteStore, audited: &BTreeSet<String>, line: &str) -> bool {
+    let (kind, what) = line.split_once(' ').expect("a kind and a thing");
+    match kind {
+        "pipeline" => {
+            let row = store.pipeline(id(what, PipelineId::new)).await.expect("reads");
+            row.is_some()
+        }
+        "workflow" => {
+            let jobs = store.jobs(id(what, WorkflowId::new)).await.expect("reads");
+            jobs.len() == 1 && jobs[0].slices.len() == 1
+        }
+        "claim" => {
+            let (job, fence) = what.split_once('/').expect("a job and a fence");
+            let row = store.job(id(job, JobId::new)).await.expect("reads");
+            row.is_some_and(|row| row.slices[0].fence.to_string() == fence && row.slices[0].agent.is_some())
+        }
+        "success" => {
+            let row = store.job(id(what, JobId::new)).await.expect("reads");
+            row.is_some_and(|row| {
+                row.status == JobStatus::Success && row.slices[0].status == SliceStatus::Success
+            })
+        }
+        "audit" => audited.contains(what),
+        other => panic!("the child said '{other}'"),
+    }
+}
+
+/// The check itself sees what is missing: rows that were never written, and a slice that waits still.
+#[tokio::test]
+async fn a_lost_row_would_be_seen() {
+    let store = SqliteStore::in_memory().await.expect("it opens");
+    let slug = ProjectSlug::parse("demo/hello").expect("a slug");
+    let project = store.add_project(&project(slug)).await.expect("it is added").id;
+    let (row, _) = store.add_pipeline(&pipeline(project)).await.expect("it is added");
+    let workflow = workflow();
+    let (workflow, job) = {
+        let named = (workflow.id, workflow.jobs[0].id);
+        store
+            .finish_planning(row.id, PipelineState::Created, &[], &[workflow], NOW)
+            .await
+            .expect("planning ends");
+        named
+    };
+    let nobody = Uuid::nil();
+    let lines = [
+        (format!("pipeline {}", row.id), true),
+        (format!("workflow {workflow}"), true),
+        (format!("pipeline {nobody}"), false),
+        (format!("workflow {nobody}"), false),
+        (format!("claim {nobody}/1"), false),
+        (format!("success {nobody}"), false),
+        (format!("claim {job}/1"), false),
+        (format!("success {job}"), false),
+        (format!("audit {job}"), false),
+    ];
+    for (line, there) in lines {
+        assert_eq!(
+            is_there(&store, &audited(&store).await, &line).await,
+            there,
+            "{line}"
+        );
+    }
 }
 
 /// What was not acknowledged may be there or not, but whole.
