@@ -78,7 +78,7 @@ fn wrong_folder(folder: &Path, row: &Row) -> Option<String> {
 
 fn forbidden(table: &Table, row: &Row, dependency: &str, dev: bool) -> Option<String> {
     let name = dependency.strip_prefix(PREFIX).unwrap_or(dependency);
-    if dev && name == TESTKIT {
+    if dev && (name == TESTKIT || real_part(table, row, name)) {
         return None;
     }
     if !row.imports.allow(name) {
@@ -96,6 +96,20 @@ fn forbidden(table: &Table, row: &Row, dependency: &str, dev: bool) -> Option<St
             row.name
         )
     })
+}
+
+/// Whether tests of a system may use this package: they run over real parts instead of imitations. Only rows above
+/// count, so that there are no cycles.
+fn real_part(table: &Table, row: &Row, name: &str) -> bool {
+    let mut above = table.rows.iter().take_while(|other| other.name != row.name);
+    row.kind == Kind::System
+        && above.any(|other| {
+            other.name == name
+                && match other.kind {
+                    Kind::Pure | Kind::Contract | Kind::Rim | Kind::Driver | Kind::System => true,
+                    Kind::Support | Kind::Wiring => false,
+                }
+        })
 }
 
 #[cfg(test)]
@@ -183,6 +197,26 @@ mod tests {
             let problems = problems_with("domain", &[("airlock-app", kind)]);
             assert_eq!(problems.len(), 1, "{kind}: {problems:?}");
         }
+    }
+
+    #[test]
+    fn tests_of_a_system_may_use_what_stands_above_it() {
+        assert_eq!(
+            problems_with("control-plane", &[("airlock-store-sql", "dev")]),
+            [""; 0]
+        );
+        for kind in ["normal", "build"] {
+            assert_eq!(
+                problems_with("control-plane", &[("airlock-store-sql", kind)]).len(),
+                1,
+                "{kind}"
+            );
+        }
+        assert_eq!(problems_with("control-plane", &[("airlock-app", "dev")]).len(), 1);
+        assert_eq!(
+            problems_with("store-sql", &[("airlock-control-plane", "dev")]).len(),
+            1
+        );
     }
 
     #[test]
