@@ -64,7 +64,7 @@ impl<'s> Compiler<'s> {
 
     /// The one diagnostic for parts of the language that are not honoured.
     pub(crate) fn not_yet(&self, place: Place, scope: &Scope<'s>, key: &str, feature: &str) {
-        let message = format!("`{key}` is not supported yet: {feature}");
+        let message = format!("`{key}` is not supported yet ({feature})");
         self.sink
             .emit_in(scope, Draft::error(Code::NOT_YET_SUPPORTED, place, message));
     }

@@ -50,7 +50,7 @@ pub(crate) const TOP: &[Key] = &[
     yes("workflows"),
     yes("description"),
     later("setup", "setup workflows and their continuation"),
-    later("orbs", "orbs"),
+    later("orbs", "packages of jobs and commands"),
     later("job-groups", "groups of jobs"),
     ignored("experimental", "only CircleCI's own mails read it"),
 ];

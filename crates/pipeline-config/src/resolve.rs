@@ -86,36 +86,11 @@ impl<'s> Compiler<'s> {
         Value::Text(out)
     }
 
+    /// Adds the pieces to a text. Goes on after a mistake, so that the next one is found too.
     fn append(&self, names: &ScopeNames<'_, 's>, pieces: &[Piece], out: &mut String) -> bool {
+        let mut sound = true;
         for piece in pieces {
-            match piece {
-                Piece::Text(text) => out.push_str(text),
-                Piece::Expression { source, at } => {
-                    let value = names.expression(source, *at);
-                    if let Value::Node(_) = value {
-                        let message = format!("`{}` is not text and cannot stand inside text", source.trim());
-                        let place = tag_place(names.view.node, names.text, *at);
-                        self.sink
-                            .emit_in(&names.view.scope, Draft::error(Code::WRONG_TYPE, place, message));
-                    }
-                    let Some(text) = value.to_text() else { return false };
-                    out.push_str(&text);
-                }
-                Piece::Section {
-                    source,
-                    inverted,
-                    at,
-                    body,
-                } => {
-                    let value = names.expression(source, *at);
-                    if matches!(value, Value::Broken) {
-                        return false;
-                    }
-                    if value.is_truthy() != *inverted && !self.append(names, body, out) {
-                        return false;
-                    }
-                }
-            }
+            sound &= self.append_piece(names, piece, out);
             if out.len() > MAX_TEXT_BYTES {
                 let message = format!("this text has more than {MAX_TEXT_BYTES} bytes when filled in");
                 let draft = Draft::error(Code::LIMIT, names.view.place(), message);
@@ -123,7 +98,40 @@ impl<'s> Compiler<'s> {
                 return false;
             }
         }
-        true
+        sound
+    }
+
+    fn append_piece(&self, names: &ScopeNames<'_, 's>, piece: &Piece, out: &mut String) -> bool {
+        match piece {
+            Piece::Text(text) => {
+                out.push_str(text);
+                true
+            }
+            Piece::Expression { source, at } => {
+                let value = names.expression(source, *at);
+                if let Value::Node(_) = value {
+                    let message = format!("`{}` is not text and cannot stand inside text", source.trim());
+                    let place = tag_place(names.view.node, names.text, *at);
+                    self.sink
+                        .emit_in(&names.view.scope, Draft::error(Code::WRONG_TYPE, place, message));
+                }
+                let Some(text) = value.to_text() else { return false };
+                out.push_str(&text);
+                true
+            }
+            Piece::Section {
+                source,
+                inverted,
+                at,
+                body,
+            } => {
+                let value = names.expression(source, *at);
+                if value.is_broken() {
+                    return false;
+                }
+                value.is_truthy() == *inverted || self.append(names, body, out)
+            }
+        }
     }
 
     fn split_problem(&self, view: &View<'s>, text: &str, error: &SplitError) {

@@ -35,6 +35,8 @@ pub(crate) struct Call {
     /// The call that led to this one.
     pub(crate) from: Option<Rc<Call>>,
     pub(crate) depth: usize,
+    /// Whether the caller passed something that a mistake inside may come from.
+    pub(crate) has_arguments: bool,
 }
 
 impl<'s> Scope<'s> {
@@ -53,6 +55,7 @@ impl<'s> Scope<'s> {
             place,
             from: self.call.clone(),
             depth,
+            has_arguments: !parameters.is_empty(),
         };
         Rc::new(Self {
             definitions: Rc::clone(&self.definitions),

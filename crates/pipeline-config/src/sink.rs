@@ -104,10 +104,10 @@ impl<'s> Sink<'s> {
         });
     }
 
-    /// Takes a diagnostic found while following calls; adds the places of the calls.
+    /// Takes a diagnostic found while following calls; adds the places of those calls that passed something on.
     pub(crate) fn emit_in(&self, scope: &Scope<'_>, mut draft: Draft) {
         const SHOWN_CALLS: usize = 3;
-        for call in scope.calls().take(SHOWN_CALLS) {
+        for call in scope.calls().filter(|call| call.has_arguments).take(SHOWN_CALLS) {
             draft = draft.related(call.place, format!("in {}, called here", call.what));
         }
         self.emit(draft);

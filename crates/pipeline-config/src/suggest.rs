@@ -31,7 +31,12 @@ pub(crate) fn hint_or_list(name: &str, candidates: &[&str]) -> Option<String> {
         return None;
     }
     let list: Vec<String> = candidates.iter().map(|name| format!("`{name}`")).collect();
-    Some(format!("there are {}", list.join(", ")))
+    let verb = if list.len() == 1 {
+        "there is only"
+    } else {
+        "there are"
+    };
+    Some(format!("{verb} {}", list.join(", ")))
 }
 
 /// Edits between two names; `-` and `_` count as one character, neighbours swapped as one edit.

@@ -8,6 +8,7 @@ use airlock_yaml_tree::{Place, Value as Plain};
 use super::parameters::{Declared, ParameterType};
 use super::{Compiler, names};
 use crate::diagnostic::Code;
+use crate::keys::Key;
 use crate::scope::{Pair, Resolved, Scope, Shape, View};
 use crate::sink::Draft;
 use crate::suggest;
@@ -29,6 +30,8 @@ pub(crate) struct Call<'a, 's> {
     pub(crate) defaults: &'a Rc<Scope<'s>>,
     /// Where the call stands.
     pub(crate) scope: &'a Scope<'s>,
+    /// Keys that stand beside the arguments, for "did you mean".
+    pub(crate) beside: &'a [Key],
 }
 
 impl<'s> Compiler<'s> {
@@ -106,7 +109,8 @@ impl<'s> Compiler<'s> {
         for (name, place) in given.chain(extra).filter(|(name, _)| !names.contains(name)) {
             let message = format!("Unexpected argument(s): {name} ({})", call.what);
             let draft = Draft::error(Code::UNKNOWN_ARGUMENT, place, message)
-                .maybe_hint(suggest::hint_or_list(name, &names));
+                .maybe_hint(suggest::hint_or_list(name, &names))
+                .maybe_hint(suggest::hint(name, call.beside.iter().map(|key| key.name)));
             self.sink.emit_in(call.scope, draft);
         }
     }

@@ -50,6 +50,7 @@ impl<'s> Compiler<'s> {
             place: called.place,
             defaults: &outer,
             scope: called.scope,
+            beside: &[],
         };
         let values = self.bind(&call, &declared, &given, &BTreeMap::new());
         let inner = called

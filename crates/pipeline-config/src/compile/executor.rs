@@ -200,6 +200,7 @@ impl<'s> Compiler<'s> {
             place,
             defaults: &outer,
             scope,
+            beside: &[],
         };
         let values = self.bind(&call, &declared, given, &BTreeMap::new());
         let inner = scope.called(what.clone(), definition.value.place(), place, values);

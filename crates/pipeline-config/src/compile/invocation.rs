@@ -65,6 +65,15 @@ impl<'s> Compiler<'s> {
                 let pairs: Vec<Pair<'s>> = map.iter().collect();
                 let [pair] = pairs.as_slice() else {
                     self.several_jobs(&pairs, &value);
+                    // The job itself may hold more mistakes.
+                    if let Some(first) = pairs.first() {
+                        let entry = Entry {
+                            name: first.name,
+                            place: first.key,
+                            body: None,
+                        };
+                        self.invoke(&entry, &map.scope, out);
+                    }
                     return;
                 };
                 let body = (!pair.value.node.is_null()).then(|| pair.value.clone());

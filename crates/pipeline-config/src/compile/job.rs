@@ -13,7 +13,7 @@ use super::arguments::Call;
 use super::parameters::Owner;
 use crate::diagnostic::Code;
 use crate::fields::Fields;
-use crate::keys::{APPROVAL_JOB, JOB};
+use crate::keys::{APPROVAL_JOB, INVOCATION, JOB};
 use crate::scope::{Pair, Resolved, Scope, Shape};
 use crate::sink::Draft;
 use crate::suggest;
@@ -62,6 +62,7 @@ impl<'s> Compiler<'s> {
             place: call.place,
             defaults: &outer,
             scope: call.scope,
+            beside: INVOCATION,
         };
         let values = self.bind(&binding, &declared, call.given, call.matrix);
         let inner = call
