@@ -1,0 +1,34 @@
+//! Everything of Airlock that runs inside a sandbox, in one small static program.
+//!
+//! | door | who calls it | what it is |
+//! | --- | --- | --- |
+//! | `airlock-task launcher` | the agent, control socket on descriptor 3 | the zygote; each of its sandboxes gets [`pid1`] as process 1 |
+//! | `airlock-task run-steps` | whoever wants steps run without a sandbox, channel on descriptor 0 | [`pid1`] alone |
+//! | `airlock-task dial git` | `ssh` as its `ProxyCommand`, inside | [`dial`] |
+//! | `circleci …`, `circleci-agent …` | the steps of a job | [`helper`] |
+//!
+//! Where to start reading: `pid1::runner` (the loop), `pid1::step` (how a step ends), `mask` (secrets out of output).
+//!
+//! The program has no async runtime, no thread in process 1 and asks no name service, so that it links statically
+//! and stays below a megabyte of private memory. It is built apart from the rest, for the one reason that static
+//! linking is a flag for a whole target directory:
+//!
+//! ```text
+//! RUSTFLAGS='-C target-feature=+crt-static' cargo build -p airlock-task --profile task \
+//!     --target x86_64-unknown-linux-gnu --target-dir <a directory of its own>
+//! # → <that directory>/x86_64-unknown-linux-gnu/task/airlock-task
+//! ```
+
+#![expect(
+    unsafe_code,
+    reason = "fork, execve, signal masks and user switching have no safe wrappers; every block says why it is sound"
+)]
+
+pub mod dial;
+mod door;
+pub mod helper;
+mod limits;
+pub mod mask;
+pub mod pid1;
+
+pub use door::enter;
