@@ -102,6 +102,7 @@ cases! {
         a_running_slice_whose_lease_ended_is_reported,
         a_renewed_lease_lives_longer,
         an_old_fence_is_refused,
+        a_decision_lowers_no_fence,
         an_ended_slice_has_no_lease,
         a_slice_to_be_stopped_is_told,
         a_withdrawn_slice_is_not_claimed,

@@ -236,6 +236,38 @@ pub async fn an_old_fence_is_refused(store: Arc<dyn Store>) {
     assert_eq!(claim_some(&*store).await.fence, raised + 1);
 }
 
+/// A decision made before it heard of a claim does not give that claim's number away a second time.
+pub async fn a_decision_lowers_no_fence(store: Arc<dyn Store>) {
+    let (_, planned) = planned(&*store, vec![queued("a", 3)]).await;
+    let job = planned.jobs[0].id;
+    for (index, status) in (0..).zip([SliceStatus::Queued, SliceStatus::Running, SliceStatus::Canceled]) {
+        let claimed = claim_some(&*store).await;
+        assert_eq!((claimed.slice, claimed.fence), (index, 1));
+        let unaware = vec![set_slice(job, index, status, 0, 30)];
+        decide(&*store, planned.id, unaware, Vec::new()).await;
+        let (state, _) = store
+            .load_workflow(planned.id)
+            .await
+            .expect("loads")
+            .expect("is there");
+        let (row, decided) = (store.job(job).await.expect("reads"), &state.jobs[0].slices);
+        let row = row.expect("is there");
+        assert_eq!(
+            (row.slices[index as usize].fence, decided[index as usize].fence),
+            (1, 0),
+            "{status}"
+        );
+    }
+    decide(
+        &*store,
+        planned.id,
+        Vec::new(),
+        vec![Effect::Enqueue { job, slice: 0 }],
+    )
+    .await;
+    assert_eq!(claim_some(&*store).await.fence, 2);
+}
+
 /// After its end a slice is renewed by nobody and expires never.
 pub async fn an_ended_slice_has_no_lease(store: Arc<dyn Store>) {
     for status in SliceStatus::ALL.iter().filter(|status| status.is_final()) {
