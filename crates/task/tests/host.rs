@@ -260,6 +260,10 @@ impl Host {
         self.process.wait().expect("it ends")
     }
 
+    pub(crate) fn process_id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// Waits for the runner's end while keeping the channel open.
     pub(crate) fn wait(&mut self) -> ExitStatus {
         self.process.wait().expect("it ends")

@@ -4,5 +4,6 @@ mod command_line;
 mod doors;
 mod ending;
 mod host;
+mod inside;
 mod output;
 mod starting;

@@ -12,8 +12,10 @@ impl ChildSignal {
     /// Blocks SIGCHLD for this thread, which must be the only one, and listens for it.
     pub(super) fn new() -> io::Result<Self> {
         let mut set = MaybeUninit::uninit();
-        // SAFETY: sigemptyset initialises the set it is given; the calls after it use only this set.
+        // SAFETY: sigemptyset initialises the set it is given; the calls after it use only this set. A disposition
+        // of "ignore", which whoever started this process may have left, would collect the dead without a word.
         let fd = unsafe {
+            libc::signal(libc::SIGCHLD, libc::SIG_DFL);
             libc::sigemptyset(set.as_mut_ptr());
             libc::sigaddset(set.as_mut_ptr(), libc::SIGCHLD);
             if libc::sigprocmask(libc::SIG_BLOCK, set.as_ptr(), std::ptr::null_mut()) != 0 {
