@@ -13,6 +13,7 @@ use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc;
 
 use serde::{Deserialize, Serialize};
 
@@ -318,27 +319,43 @@ impl ImageStore {
         let file_name = names::file_name(name)?;
         let file = self.lock_file(&file_name)?;
         let told = self.dir.join("building").join(&file_name);
-        let mut waited = false;
+        let waited = match file.try_lock() {
+            Ok(()) => false,
+            Err(fs::TryLockError::Error(error)) => return Err(at("locking", &told)(error)),
+            Err(fs::TryLockError::WouldBlock) => {
+                wait_and_tell(&file, &told, progress).map_err(at("locking", &told))?;
+                true
+            }
+        };
+        Ok(NameLock {
+            _file: file,
+            told,
+            waited,
+        })
+    }
+}
+
+/// Waits for a lock that somebody else holds, passing on how far they say they are.
+fn wait_and_tell(file: &File, told: &Path, progress: &mut dyn FnMut(Progress)) -> io::Result<()> {
+    let (done, is_done) = mpsc::channel();
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            // The receiver lives until this has been heard.
+            let _heard = done.send(file.lock());
+        });
         loop {
-            match file.try_lock() {
-                Ok(()) => {
-                    return Ok(NameLock {
-                        _file: file,
-                        told,
-                        waited,
-                    });
+            if let Some(theirs) = build_progress::read(told) {
+                progress(theirs);
+            }
+            match is_done.recv_timeout(limits::IMAGE_POLL) {
+                Ok(locked) => return locked,
+                Err(mpsc::RecvTimeoutError::Timeout) => {}
+                Err(mpsc::RecvTimeoutError::Disconnected) => {
+                    return Err(io::Error::other("the thread that waited for the lock is gone"));
                 }
-                Err(fs::TryLockError::WouldBlock) => {
-                    waited = true;
-                    if let Some(theirs) = build_progress::read(&told) {
-                        progress(theirs);
-                    }
-                    std::thread::sleep(limits::IMAGE_POLL);
-                }
-                Err(fs::TryLockError::Error(error)) => return Err(at("locking", &told)(error)),
             }
         }
-    }
+    })
 }
 
 /// The right to make the image of one name.

@@ -23,10 +23,10 @@ pub(crate) enum Pull {
 /// Who wants the slice to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum StopCause {
-    /// The agent shuts down.
-    Shutdown,
     /// A person.
     Person,
+    /// The agent shuts down; it does not wait for long then.
+    Shutdown,
 }
 
 /// One per slice.
@@ -58,11 +58,25 @@ impl Leash {
         self.tighten(Pull::Stop(cause));
     }
 
+    /// Whether a slice still holds it besides the caller.
+    pub(crate) fn is_used(&self) -> bool {
+        Arc::strong_count(&self.0) > 1
+    }
+
     /// Waits until the claim is gone.
     pub(crate) async fn fenced(&self) {
         let mut pulls = self.0.subscribe();
         // The sender lives in self, so the channel cannot close before this ends.
         let _never_closed = pulls.wait_for(|pull| *pull == Pull::Fenced).await;
+    }
+
+    /// Waits until the agent shuts down.
+    pub(crate) async fn shut_down(&self) {
+        let mut pulls = self.0.subscribe();
+        // As above.
+        let _never_closed = pulls
+            .wait_for(|pull| *pull == Pull::Stop(StopCause::Shutdown))
+            .await;
     }
 
     /// Waits until the slice shall end, and says why.
@@ -106,9 +120,10 @@ mod tests {
     #[tokio::test]
     async fn it_only_tightens() {
         let leash = Leash::new();
-        leash.stop(StopCause::Person);
         leash.stop(StopCause::Shutdown);
-        assert_eq!(leash.stopped().await, StopCause::Person);
+        leash.stop(StopCause::Person);
+        assert_eq!(leash.stopped().await, StopCause::Shutdown);
+        leash.shut_down().await;
         leash.fence();
         leash.stop(StopCause::Person);
         leash.fenced().await;

@@ -1,15 +1,41 @@
 //! The agent: takes a job's slice from the server, runs its steps in a sandbox of their own and brings everything that
 //! happens back.
+//!
+//! [`Agent`] claims slices over a [`ServerLink`] and runs each in a task of its own. A slice is one file, `slice`: spin
+//! up (`spin_up`), steps in order, destroy, finish. Around it: `inside` talks to process 1 of the sandbox, `doors` serves
+//! the two sockets that lead out of it (`ssh_agent` holds the deploy key), `reporter`, `log_relay` and `spool` bring
+//! reports and log bytes to the server without loss, `leash` carries cancel and fencing in, `verdict` says what an end
+//! means. [`ImageStore`] keeps root file systems; [`sandbox_run()`] runs one command without a server.
+//!
+//! Every call to the server can be repeated, and is, until it is answered or the claim is gone. The sandbox is destroyed
+//! before the finish is sent, and on a lost claim at once.
 
+mod agent;
+mod artifacts;
+mod checkout;
+mod doors;
+mod environment;
+mod id_block;
 mod images;
+mod inside;
 mod leash;
 mod limits;
-mod link;
+pub mod link;
 mod log_relay;
+mod paths;
 mod reporter;
+mod resource_class;
+mod sandbox_run;
+mod slice;
+mod spin_up;
 mod spool;
 mod ssh_agent;
+mod surroundings;
+mod verdict;
 
+pub use agent::{Agent, AgentConfig, AgentError, AgentOptions};
+pub use airlock_sandbox::{Network, Usage};
+pub use doors::{GitDialer, GitStream, TcpGitDialer};
 pub use images::{BASE_IMAGE, ImageDir, ImageError, ImageRecord, ImageStore, Progress};
 pub use link::{ArtifactBody, LinkError, ServerLink};
-pub use ssh_agent::DeployKeyError;
+pub use sandbox_run::{RunRoot, SandboxRan, SandboxRun, SandboxRunError, sandbox_run};

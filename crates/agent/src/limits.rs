@@ -4,59 +4,66 @@ use std::time::Duration;
 
 /// Bytes of a step's unacknowledged log kept in memory; more goes to a file. Tens of steps at once stay below the
 /// agent's 64 MiB.
-pub const SPOOL_MEMORY_BYTES: usize = 1024 * 1024;
+pub(crate) const SPOOL_MEMORY_BYTES: usize = 1024 * 1024;
 /// Unacknowledged log bytes of all slices together on disk: a server that is away for an hour loses nothing, and the
 /// disk is not filled by one loud job. Beyond this the writing step waits.
-pub const SPOOL_BYTES: u64 = 10 * 1024 * 1024 * 1024;
+pub(crate) const SPOOL_BYTES: u64 = 10 * 1024 * 1024 * 1024;
 /// Acknowledged bytes are given back to the file system in pieces of this size: fewer calls, little waste.
-pub const SPOOL_HOLE_BYTES: u64 = 4 * 1024 * 1024;
+pub(crate) const SPOOL_HOLE_BYTES: u64 = 4 * 1024 * 1024;
 /// A full disk is tried again this often while a step waits to write its log.
-pub const SPOOL_RETRY: Duration = Duration::from_millis(500);
+pub(crate) const SPOOL_RETRY: Duration = Duration::from_millis(500);
 /// Log bytes of one slice. What comes after is counted, not kept; the log says so in its last line.
-pub const SLICE_LOG_BYTES: u64 = 5 * 1024 * 1024 * 1024;
+pub(crate) const SLICE_LOG_BYTES: u64 = 5 * 1024 * 1024 * 1024;
 /// Output that arrives in drops is gathered for this long: below what an eye notices, and a tenth of the requests.
-pub const LOG_GATHER: Duration = Duration::from_millis(20);
+pub(crate) const LOG_GATHER: Duration = Duration::from_millis(20);
 /// A server that has less than it once acknowledged is asked this often before the log is given up.
-pub const LOG_GAPS: u32 = 20;
+pub(crate) const LOG_GAPS: u32 = 20;
 
 /// First pause after a failed call to the server.
-pub const RETRY_FIRST: Duration = Duration::from_millis(100);
+pub(crate) const RETRY_FIRST: Duration = Duration::from_millis(100);
 /// Longest pause: a server that came back is noticed within seconds.
-pub const RETRY_LONGEST: Duration = Duration::from_secs(5);
+pub(crate) const RETRY_LONGEST: Duration = Duration::from_secs(5);
 /// Times an artifact is tried: about two minutes with pauses, longer than a restart of the server.
-pub const ARTIFACT_TRIES: u32 = 30;
+pub(crate) const ARTIFACT_TRIES: u32 = 30;
 /// One artifact file on the wire: 3 GB over a 10 Mbit/s line.
-pub const ARTIFACT_TIME: Duration = Duration::from_secs(45 * 60);
+pub(crate) const ARTIFACT_TIME: Duration = Duration::from_mins(45);
 /// One control message on the wire.
-pub const CONTROL_TIME: Duration = Duration::from_secs(30);
+pub(crate) const CONTROL_TIME: Duration = Duration::from_secs(30);
 /// Files one store_artifacts step keeps: beyond this a listing is of no use to anyone.
-pub const ARTIFACT_FILES: usize = 100_000;
+pub(crate) const ARTIFACT_FILES: usize = 100_000;
 /// Depth of folders in one store_artifacts step: the longest path Linux opens has no more parts worth keeping.
-pub const ARTIFACT_DEPTH: usize = 256;
+pub(crate) const ARTIFACT_DEPTH: usize = 256;
+
+/// Silence after which a checkout is stopped: the same ten minutes as any step.
+pub(crate) const CHECKOUT_SILENCE_MS: u64 = airlock_domain::limits::NO_OUTPUT_TIMEOUT_MS;
+/// Between the polite and the final signal for background steps when the job is over: they have nothing to lose.
+pub(crate) const BACKGROUND_GRACE_MS: u64 = 1_000;
 
 /// A new sandbox must take commands within this time; it needs milliseconds on an idle machine.
-pub const SANDBOX_READY: Duration = Duration::from_secs(30);
+pub(crate) const SANDBOX_READY: Duration = Duration::from_secs(30);
 /// A stopped step must be reported within this time after its grace, or its sandbox is destroyed under it.
-pub const STOP_SLACK: Duration = Duration::from_secs(5);
+pub(crate) const STOP_SLACK: Duration = Duration::from_secs(5);
+/// A sandbox that a thread still reads in is looked at this often before it is removed.
+pub(crate) const SANDBOX_SHARED: Duration = Duration::from_millis(5);
 /// Environment and masks go to a sandbox in messages of at most this size, well below the channel's frame.
-pub const CONFIGURE_BYTES: usize = 512 * 1024;
+pub(crate) const CONFIGURE_BYTES: usize = 512 * 1024;
 /// Processes and threads of one sandbox: a parallel build of a large project stays below, a fork bomb is stopped.
-pub const SANDBOX_PIDS: u32 = 4096;
+pub(crate) const SANDBOX_PIDS: u32 = 4096;
 /// Connections of one sandbox to its git host and key agent at a time: git needs two.
-pub const DOOR_CONNECTIONS: usize = 32;
+pub(crate) const DOOR_CONNECTIONS: usize = 32;
 /// One message to the key agent: OpenSSH's own limit.
-pub const KEY_AGENT_FRAME: usize = 256 * 1024;
+pub(crate) const KEY_AGENT_FRAME: usize = 256 * 1024;
 
 /// On shutdown running slices are stopped and reported; the report is given up after this time.
-pub const SHUTDOWN_REPORT: Duration = Duration::from_secs(10);
+pub(crate) const SHUTDOWN_REPORT: Duration = Duration::from_secs(10);
 
 /// The progress of an image that another process builds is read this often.
-pub const IMAGE_POLL: Duration = Duration::from_millis(300);
+pub(crate) const IMAGE_POLL: Duration = Duration::from_millis(300);
 /// Last lines of a failed image build that the error shows.
-pub const IMAGE_ERROR_LINES: usize = 12;
+pub(crate) const IMAGE_ERROR_LINES: usize = 12;
 /// Owners of image files: what one sandbox's id range can show.
-pub const IMAGE_IDS: u32 = 65_536;
+pub(crate) const IMAGE_IDS: u32 = 65_536;
 /// Agents of one machine: each owns a block of ids for its sandboxes.
-pub const ID_BLOCKS: u32 = 60;
+pub(crate) const ID_BLOCKS: u32 = 60;
 /// Sandboxes of one agent at a time, each with an id range of its own.
-pub const ID_RANGES: u32 = 64;
+pub(crate) const ID_RANGES: u32 = 64;

@@ -24,7 +24,7 @@ const USERAUTH_REQUEST: u8 = 50;
 
 /// A deploy key that cannot be used. Says nothing of its content.
 #[derive(Debug, thiserror::Error)]
-pub enum DeployKeyError {
+pub(crate) enum DeployKeyError {
     /// Not an OpenSSH private key without a passphrase.
     #[error("the project's deploy key cannot be read: expected an OpenSSH private key without a passphrase")]
     Unreadable,
@@ -56,9 +56,9 @@ impl KeyAgent {
         if key.is_encrypted() {
             return Err(DeployKeyError::Unreadable);
         }
-        match key.algorithm() {
-            Algorithm::Ed25519 | Algorithm::Ecdsa { .. } => {}
-            other => return Err(DeployKeyError::Kind(other)),
+        let kind = key.algorithm();
+        if !matches!(kind, Algorithm::Ed25519 | Algorithm::Ecdsa { .. }) {
+            return Err(DeployKeyError::Kind(kind));
         }
         let blob = key
             .public_key()

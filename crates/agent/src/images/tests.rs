@@ -1,5 +1,4 @@
 use std::process::Command;
-use std::sync::mpsc;
 
 use super::*;
 

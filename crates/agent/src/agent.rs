@@ -1,0 +1,255 @@
+//! The agent itself: claims slices while it has room and runs each in a task of its own. Begins by removing what an
+//! earlier run left; ends by stopping what still runs.
+
+use std::future::Future;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::{fs, io};
+
+use airlock_agent_protocol::limits::CLAIM_WAIT_MS;
+use airlock_agent_protocol::{Assignment, ClaimRequest, PROTOCOL_VERSION};
+use airlock_domain::AgentId;
+use airlock_sandbox::{LauncherError, LauncherOptions, Network, ReapError, reap_leftovers};
+use tokio::task::JoinSet;
+
+use crate::doors::{GitDialer, TcpGitDialer};
+use crate::id_block::{self, IdBlock};
+use crate::images::{ImageError, ImageStore};
+use crate::leash::{Leash, StopCause};
+use crate::limits;
+use crate::link::{Backoff, ServerLink};
+use crate::resource_class::Machine;
+use crate::slice;
+use crate::spool::SpoolDisk;
+use crate::surroundings::Surroundings;
+
+/// What an agent must be told.
+#[derive(Debug, Clone)]
+pub struct AgentConfig {
+    /// Where it keeps everything of its own.
+    pub data_dir: PathBuf,
+    /// Where images are; may be shared with other agents of the machine.
+    pub image_cache: PathBuf,
+    /// The static in-job program.
+    pub task_exe: PathBuf,
+    /// Its id.
+    pub id: AgentId,
+    /// The machine's name, for people.
+    pub name: String,
+    /// Slices at a time; `None` means one per processor.
+    pub slots: Option<u32>,
+}
+
+/// What an agent may be told besides.
+#[derive(Clone)]
+pub struct AgentOptions {
+    /// What jobs can reach.
+    pub network: Network,
+    /// How their git host is reached.
+    pub dialer: Arc<dyn GitDialer>,
+}
+
+impl Default for AgentOptions {
+    fn default() -> Self {
+        Self {
+            network: Network::Egress,
+            dialer: Arc::new(TcpGitDialer),
+        }
+    }
+}
+
+impl std::fmt::Debug for AgentOptions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AgentOptions")
+            .field("network", &self.network)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why an agent cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum AgentError {
+    /// Its directories cannot be made.
+    #[error("making {}: {source}", .path.display())]
+    Directory {
+        /// Which.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// What an earlier run left cannot be removed.
+    #[error(transparent)]
+    Reap(#[from] ReapError),
+    /// No block of ids.
+    #[error("taking user ids for sandboxes in {}: {source}", id_block::DIRECTORY)]
+    Ids {
+        /// Why not.
+        source: io::Error,
+    },
+    /// The launcher does not start.
+    #[error(transparent)]
+    Launcher(#[from] LauncherError),
+    /// The image store cannot be opened.
+    #[error(transparent)]
+    Images(#[from] ImageError),
+}
+
+/// One agent.
+pub struct Agent {
+    here: Arc<Surroundings>,
+    link: Arc<dyn ServerLink>,
+    id: AgentId,
+    slots: u32,
+    _ids: IdBlock,
+}
+
+impl std::fmt::Debug for Agent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Agent")
+            .field("id", &self.id)
+            .field("slots", &self.slots)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Agent {
+    /// Removes what an earlier run left and prepares everything; takes no work yet.
+    pub fn new(config: AgentConfig, link: Arc<dyn ServerLink>) -> Result<Self, AgentError> {
+        Self::with_options(config, AgentOptions::default(), link)
+    }
+
+    /// The same with other options.
+    pub fn with_options(
+        config: AgentConfig,
+        options: AgentOptions,
+        link: Arc<dyn ServerLink>,
+    ) -> Result<Self, AgentError> {
+        let AgentConfig {
+            data_dir,
+            image_cache,
+            task_exe,
+            id,
+            name,
+            slots,
+        } = config;
+        let (here, ids) = prepare(&data_dir, image_cache, task_exe, name, options)?;
+        Ok(Self {
+            here: Arc::new(here),
+            link,
+            id,
+            slots: slots.unwrap_or_else(|| Machine::here().cpus).max(1),
+            _ids: ids,
+        })
+    }
+
+    /// Takes and runs slices until `shutdown` is there; then stops what runs, reports it and returns.
+    pub async fn run(self, shutdown: impl Future<Output = ()> + Send) {
+        let running = Running::default();
+        let mut slices = JoinSet::new();
+        let mut backoff = Backoff::default();
+        tokio::pin!(shutdown);
+        loop {
+            let free = self
+                .slots
+                .saturating_sub(u32::try_from(slices.len()).unwrap_or(u32::MAX));
+            let claimed = tokio::select! {
+                biased;
+                () = &mut shutdown => break,
+                Some(_ended) = slices.join_next() => continue,
+                claimed = self.claim(free, &mut backoff), if free > 0 => claimed,
+            };
+            if let Some(assignment) = claimed {
+                let leash = running.add();
+                slices.spawn(slice::run(
+                    Arc::clone(&self.here),
+                    Arc::clone(&self.link),
+                    assignment,
+                    leash,
+                ));
+            }
+        }
+        running.stop_all();
+        while slices.join_next().await.is_some() {}
+    }
+
+    /// Waits for work; a server that is away is asked again after a pause.
+    async fn claim(&self, free: u32, backoff: &mut Backoff) -> Option<Assignment> {
+        let request = ClaimRequest {
+            protocol: PROTOCOL_VERSION,
+            agent: self.id,
+            name: self.here.name.clone(),
+            free,
+            wait_ms: CLAIM_WAIT_MS,
+        };
+        match self.link.claim(request).await {
+            Ok(reply) => {
+                backoff.reset();
+                reply.assignment
+            }
+            Err(error) => {
+                tracing::warn!(%error, "asking for work");
+                tokio::time::sleep(backoff.next()).await;
+                None
+            }
+        }
+    }
+}
+
+/// Directories, leftovers, ids, launcher and images of an agent or of a single sandbox.
+pub(crate) fn prepare(
+    data_dir: &std::path::Path,
+    image_cache: PathBuf,
+    task_exe: PathBuf,
+    name: String,
+    options: AgentOptions,
+) -> Result<(Surroundings, IdBlock), AgentError> {
+    let state_dir = data_dir.join("launcher");
+    let (work_dir, spool_dir) = (data_dir.join("sandboxes"), data_dir.join("spool"));
+    for path in [&state_dir, &work_dir, &spool_dir] {
+        fs::create_dir_all(path).map_err(|source| AgentError::Directory {
+            path: path.clone(),
+            source,
+        })?;
+    }
+    reap_leftovers(&state_dir)?;
+    let ids = id_block::take(id_block::DIRECTORY.as_ref()).map_err(|source| AgentError::Ids { source })?;
+    let launcher_options = LauncherOptions {
+        state_dir,
+        id_base: ids.base,
+        id_ranges: limits::ID_RANGES,
+        network: options.network == Network::Egress,
+    };
+    let here = Surroundings {
+        name,
+        images: ImageStore::open(image_cache)?,
+        task_exe,
+        work_dir,
+        spool: SpoolDisk::new(&spool_dir, limits::SPOOL_BYTES),
+        network: options.network,
+        dialer: options.dialer,
+        launcher_options,
+        launcher: Mutex::new(None),
+    };
+    // Started now, so that what is missing on the machine is said before work is taken.
+    let _started = here.launcher()?;
+    Ok((here, ids))
+}
+
+/// The leashes of what runs.
+#[derive(Default)]
+struct Running(Mutex<Vec<Leash>>);
+
+impl Running {
+    fn add(&self) -> Leash {
+        let leash = Leash::new();
+        let mut held = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        held.retain(Leash::is_used);
+        held.push(leash.clone());
+        leash
+    }
+
+    fn stop_all(&self) {
+        let held = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        held.iter().for_each(|leash| leash.stop(StopCause::Shutdown));
+    }
+}

@@ -1,0 +1,233 @@
+//! The first step of every slice, "Spin up environment": resource class, image, sandbox, environment. Says in its log
+//! what the job runs on and what each part took. What fails here is Airlock's failure, not the job's.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use airlock_agent_protocol::{JobSpec, Lease};
+use airlock_sandbox::channel::ToInit;
+use airlock_sandbox::{Limits, Network, Sandbox, SandboxSpec, SeccompProfile, StartError};
+use tokio::sync::mpsc;
+
+use crate::doors::{Doors, Voice};
+use crate::environment;
+use crate::images::{BASE_IMAGE, ImageDir, ImageError, Progress};
+use crate::inside::{Event, Inside};
+use crate::leash::{Leash, StopCause};
+use crate::limits;
+use crate::reporter::RunningStep;
+use crate::resource_class::{self, Machine, gibibytes};
+use crate::ssh_agent::KeyAgent;
+use crate::surroundings::Surroundings;
+
+/// A sandbox that takes steps.
+pub(crate) struct SpunUp {
+    pub(crate) inside: Inside,
+    pub(crate) limits: Limits,
+    pub(crate) key: Option<KeyAgent>,
+    pub(crate) voice: Voice,
+    /// The image stays while this lives.
+    pub(crate) _image: ImageDir,
+}
+
+/// Why there is no sandbox.
+#[derive(Debug)]
+pub(crate) enum SpinUpError {
+    /// Somebody stopped the slice first.
+    Stopped(StopCause),
+    /// Something is wrong with this machine or the job's wishes.
+    Failed(String),
+}
+
+impl<E: std::error::Error> From<E> for SpinUpError {
+    fn from(error: E) -> Self {
+        let mut text = error.to_string();
+        let mut cause = error.source();
+        while let Some(next) = cause {
+            let words = next.to_string();
+            if !text.contains(&words) {
+                text = format!("{text}: {words}");
+            }
+            cause = next.source();
+        }
+        Self::Failed(text)
+    }
+}
+
+/// Makes the sandbox; it is in `held` as soon as it exists.
+pub(crate) async fn spin_up(
+    here: &Arc<Surroundings>,
+    spec: &JobSpec,
+    lease: Lease,
+    leash: &Leash,
+    step: &RunningStep,
+    held: &mut Option<Arc<Sandbox>>,
+) -> Result<SpunUp, SpinUpError> {
+    let log = step.log();
+    let uname = rustix::system::uname();
+    log.line(&format!(
+        "Airlock {} on {}, Linux {}",
+        env!("CARGO_PKG_VERSION"),
+        here.name,
+        uname.release().to_string_lossy()
+    ));
+    let size = resource_class::size(&spec.resource_class, Machine::here())?;
+    let key = match &spec.source {
+        Some(source) => Some(KeyAgent::new(source.deploy_key.secret())?),
+        None => None,
+    };
+
+    let started = Instant::now();
+    let image = tokio::select! {
+        cause = leash.stopped() => return Err(SpinUpError::Stopped(cause)),
+        image = find_image(here, &spec.image, step) => image?,
+    };
+    let image_took = started.elapsed();
+    log.line(&format!(
+        "Image {} (sha256:{}, {})",
+        image.record.name,
+        image.record.digest.get(..12).unwrap_or_default(),
+        image.record.origin
+    ));
+
+    let started = Instant::now();
+    let id = format!("{}-{}-{}", lease.job, lease.slice, lease.fence);
+    let sandbox_spec = SandboxSpec {
+        id: id.clone(),
+        hostname: format!("airlock-{}", lease.job.to_string().get(..8).unwrap_or("job")),
+        layers: vec![image.path.clone()],
+        limits: size.limits,
+        network: here.network,
+        profile: SeccompProfile::Default,
+        helper: here.task_exe.clone(),
+        work_dir: here.work_dir.clone(),
+    };
+    let mut sandbox = start(here, sandbox_spec).await?;
+    let channel = sandbox.take_channel();
+    *held = Some(Arc::new(sandbox));
+    let channel = channel.ok_or_else(|| SpinUpError::Failed(format!("sandbox {id} has no channel")))?;
+    let sandbox_took = started.elapsed();
+
+    let started = Instant::now();
+    let voice = Voice::default();
+    let (doors_in, doors_out) = mpsc::channel(limits::DOOR_CONNECTIONS);
+    let doors = Doors {
+        git_host: spec
+            .source
+            .as_ref()
+            .map(|source| (source.host.clone(), source.port)),
+        dialer: Arc::clone(&here.dialer),
+        key: key.clone(),
+        voice: voice.clone(),
+    };
+    // Ends by itself when the reading thread drops its end.
+    tokio::spawn(doors.serve(doors_out));
+    let mut inside = Inside::attach(channel, doors_in)?;
+    await_ready(&mut inside).await?;
+    for message in environment::configure(spec, lease.slice, &lease.job.to_string()) {
+        inside.send(ToInit::Configure(message)).await?;
+    }
+    let ready_took = started.elapsed();
+
+    log.line(&format!(
+        "Sandbox {id}: made for this job alone and destroyed after it"
+    ));
+    log.line(&format!(
+        "Resource class {}: {} CPU, {} memory, {} processes",
+        spec.resource_class,
+        size.limits.cpu_millis / 1000,
+        gibibytes(size.limits.memory_bytes),
+        size.limits.pids
+    ));
+    if let Some(note) = &size.note {
+        log.line(note);
+    }
+    for missing in here.not_enforced() {
+        log.line(&format!("This machine cannot enforce the limit on {missing}"));
+    }
+    log.line(match here.network {
+        Network::Egress => "Network: to the outside; not to this machine, its neighbours or other jobs",
+        Network::None => "Network: none",
+    });
+    let millis = |took: Duration| took.as_secs_f64() * 1000.0;
+    log.line(&format!(
+        "Ready after {:.1} ms: image {:.1}, sandbox {:.1}, step runner {:.1}",
+        millis(image_took + sandbox_took + ready_took),
+        millis(image_took),
+        millis(sandbox_took),
+        millis(ready_took)
+    ));
+    Ok(SpunUp {
+        inside,
+        limits: size.limits,
+        key,
+        voice,
+        _image: image,
+    })
+}
+
+/// Waits until process 1 takes commands.
+pub(crate) async fn await_ready(inside: &mut Inside) -> Result<(), SpinUpError> {
+    match tokio::time::timeout(limits::SANDBOX_READY, inside.event()).await {
+        Ok(Event::Ready) => Ok(()),
+        Ok(Event::Gone(reason)) => Err(SpinUpError::Failed(format!(
+            "the sandbox did not start: {reason}"
+        ))),
+        Ok(Event::Finished { .. } | Event::Halt) => Err(SpinUpError::Failed(
+            "process 1 of the sandbox spoke out of turn".into(),
+        )),
+        Err(_) => Err(SpinUpError::Failed(format!(
+            "process 1 of the sandbox was not ready within {} s",
+            limits::SANDBOX_READY.as_secs()
+        ))),
+    }
+}
+
+async fn start(here: &Arc<Surroundings>, spec: SandboxSpec) -> Result<Sandbox, SpinUpError> {
+    let here = Arc::clone(here);
+    let started = tokio::task::spawn_blocking(move || {
+        let launcher = here.launcher()?;
+        match launcher.start(&spec) {
+            Err(StartError::LauncherGone { reason, .. }) => {
+                tracing::warn!(%reason, "the launcher is replaced");
+                let fresh = here.replace_launcher(launcher)?;
+                Ok(fresh.start(&spec)?)
+            }
+            other => Ok(other?),
+        }
+    });
+    started.await?
+}
+
+/// The image, built first if it is the one Airlock builds itself and is not here yet.
+async fn find_image(
+    here: &Arc<Surroundings>,
+    name: &str,
+    step: &RunningStep,
+) -> Result<ImageDir, SpinUpError> {
+    let images = here.images.clone();
+    let wanted = name.to_owned();
+    let found = tokio::task::spawn_blocking(move || images.resolve(&wanted)).await?;
+    match found {
+        Err(ImageError::Unknown { .. }) if name == BASE_IMAGE => {}
+        found => return Ok(found?),
+    }
+    let images = here.images.clone();
+    let (tell, mut heard) = mpsc::unbounded_channel();
+    let building = tokio::task::spawn_blocking(move || {
+        images.ensure_base(&mut |progress| {
+            // The slice that waits may have been stopped; the image is built all the same.
+            let _nobody_waits = tell.send(progress);
+        })
+    });
+    let mut last_phase = String::new();
+    while let Some(Progress { percent, phase }) = heard.recv().await {
+        let text = format!("{BASE_IMAGE} is being built, {percent} %");
+        step.note(&text);
+        if phase != last_phase {
+            step.log().line(&format!("{text}: {phase}"));
+            last_phase = phase;
+        }
+    }
+    Ok(building.await??)
+}
