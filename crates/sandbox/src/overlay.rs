@@ -33,6 +33,8 @@ pub(crate) fn assemble(stack: &Stack<'_>, userns: BorrowedFd<'_>) -> Result<Owne
     let context = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC).doing(|| "opening an overlay context")?;
     let context = context.as_fd();
     fsconfig_set_string(context, "source", "airlock").doing(|| "naming the overlay")?;
+    // Kept open until the overlay exists: a detached mount that nobody holds is dissolved.
+    let mut trees = Vec::with_capacity(stack.layers.len());
     for layer in stack.layers {
         let tree = layer_tree(layer, userns)?;
         fsconfig_set_fd(context, "lowerdir+", &tree).doing(|| {
@@ -41,6 +43,7 @@ pub(crate) fn assemble(stack: &Stack<'_>, userns: BorrowedFd<'_>) -> Result<Owne
                 layer.path.display()
             )
         })?;
+        trees.push(tree);
     }
     // By descriptor as well: as text, a path could have 255 characters at most.
     for (key, path) in [("upperdir", stack.upper), ("workdir", stack.work)] {
@@ -73,6 +76,7 @@ pub(crate) fn assemble(stack: &Stack<'_>, userns: BorrowedFd<'_>) -> Result<Owne
             layers.join(", ")
         )
     })?;
+    drop(trees);
     // Device nodes in an image or made by a job must stay dead. No nosuid: sudo in images works, within the sandbox.
     fsmount(
         context,

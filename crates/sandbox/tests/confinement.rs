@@ -61,7 +61,7 @@ fn denied_system_calls_fail_and_succeed_without_the_filter() {
     let mut inside = machine.start("a");
     let get_persistent = [libc::SYS_keyctl, 0, -3, 0]; // KEYCTL_GET_KEYRING_ID of the session keyring
     let af_alg = [libc::SYS_socket, 38, libc::SOCK_SEQPACKET.into(), 0];
-    let disguised = [libc::SYS_socket, 38 | 1 << 32, libc::SOCK_SEQPACKET.into(), 0];
+    let disguised = [libc::SYS_socket, 0x1_0000_0026, libc::SOCK_SEQPACKET.into(), 0];
     let vsock = [libc::SYS_socket, 40, libc::SOCK_STREAM.into(), 0];
     for (name, call) in [
         ("keyctl", &get_persistent[..]),

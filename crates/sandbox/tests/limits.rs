@@ -37,7 +37,7 @@ fn too_much_memory_kills_and_is_counted() {
 #[test]
 fn a_fork_bomb_stops_at_the_limit_and_is_counted() {
     let machine = Machine::new();
-    let bomb = "n=0; while [ $n -lt 60 ]; do sleep 1000 & n=$((n+1)); done 2>/dev/null; echo $n";
+    let bomb = "n=0; while [ $n -lt 60 ]; do sleep 1000 > /dev/null 2>&1 & n=$((n+1)); done 2>/dev/null; echo $n";
     let mut wide = machine.start_with("wide", |spec| spec.limits = limits(256 << 20, 200));
     assert_eq!(wide.output(bomb), "60", "the control");
     assert_eq!(wide.sandbox.destroy().expect("a clean end").pids_refused, 0);

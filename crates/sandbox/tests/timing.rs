@@ -1,5 +1,7 @@
 //! Figures, for people: `cargo test -p airlock-sandbox --test main -- --ignored --nocapture`. Nothing is asserted about time.
 
+#![expect(clippy::print_stdout, reason = "prints figures")]
+
 use std::time::{Duration, Instant};
 
 use airlock_sandbox::Network;

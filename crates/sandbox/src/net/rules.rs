@@ -55,7 +55,7 @@ pub(super) fn text(names: &Names, subnet: Subnet, resolvers: &Resolvers) -> Stri
     ct state established,related accept
 {names_open}    drop
   }}
-  chain masquerade {{
+  chain outgoing {{
     type nat hook postrouting priority srcnat; policy accept;
     ip saddr {subnet} oifname != \"{bridge}\" masquerade
   }}
