@@ -155,16 +155,16 @@ fn start(draft: &mut Draft) {
 
 fn claimed(draft: &mut Draft, job: JobId, slice: u32, fence: u64) -> Result<(), Refused> {
     let (name, status, newest) = draft.slice(job, slice)?;
-    if fence < newest || status.is_final() {
+    if status == SliceStatus::Running && fence == newest {
+        return Ok(());
+    }
+    if fence <= newest || status.is_final() {
         return Err(Refused::Fenced {
             job: name,
             slice,
             fence,
             newest,
         });
-    }
-    if status == SliceStatus::Running && fence == newest {
-        return Ok(());
     }
     draft.set_slice(job, slice, SliceStatus::Running, fence);
     if draft
@@ -219,7 +219,11 @@ fn lease_expired(draft: &mut Draft, job: JobId, slice: u32, fence: u64) -> Resul
     let (name, status, newest) = draft.slice(job, slice)?;
     match status {
         // The claim was taken but never confirmed, so no step of it ran: offer the slice again.
-        SliceStatus::Queued => draft.effect(Effect::Enqueue { job, slice }),
+        // Its number is spent: a server that stalled in between must not confirm it later.
+        SliceStatus::Queued => {
+            draft.set_slice(job, slice, SliceStatus::Queued, fence.max(newest));
+            draft.effect(Effect::Enqueue { job, slice });
+        }
         SliceStatus::Running if fence == newest => end_slice(
             draft,
             job,
@@ -309,8 +313,11 @@ fn canceled(draft: &mut Draft, by: &str) -> Result<(), Refused> {
         }
         // A job with running slices ends when its agents have stopped them.
         let slices = draft.state.job(job.id).map_or(&[][..], |job| &job.slices);
-        let status =
-            if slices.is_empty() { Some(JobStatus::Canceled) } else { job_status_from_slices(slices) };
+        let status = if slices.is_empty() {
+            Some(JobStatus::Canceled)
+        } else {
+            job_status_from_slices(slices)
+        };
         draft.set_job(job.id, status.unwrap_or(job.status), Some(reason.clone()));
     }
     Ok(())

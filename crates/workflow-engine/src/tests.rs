@@ -246,6 +246,10 @@ fn a_lost_agent_is_an_infrastructure_failure_and_a_lost_claim_is_offered_again()
         })
         .unwrap();
     assert_eq!(bench.effects, [Effect::Enqueue { job, slice: 0 }]);
+    assert!(
+        matches!(bench.claim("a", 0, 1), Err(Refused::Fenced { .. })),
+        "the lost claim was confirmed late"
+    );
     bench.claim("a", 0, 2).unwrap();
     bench.claim("a", 1, 1).unwrap();
     bench
