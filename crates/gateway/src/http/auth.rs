@@ -115,6 +115,11 @@ pub(crate) fn session_cookie(headers: &HeaderMap) -> Option<&str> {
         .find_map(|(name, value)| (name == SESSION_COOKIE).then_some(value))
 }
 
+/// Whether a browser says where a request comes from, as every browser does for a form.
+pub(crate) fn tells_where_from(headers: &HeaderMap) -> bool {
+    headers.contains_key("sec-fetch-site") || headers.contains_key(ORIGIN)
+}
+
 /// Whether a browser says that our own pages made this request. What changes something needs the browser's word for
 /// it; what only reads may also come from outside browsers, which then say nothing.
 pub(crate) fn from_own_pages(method: &Method, uri: &Uri, headers: &HeaderMap) -> bool {

@@ -13,7 +13,7 @@ use axum::routing::{get, post};
 use serde::Deserialize;
 
 use super::answer::Problem;
-use super::auth::{SESSION_COOKIE, from_own_pages, session_cookie};
+use super::auth::{SESSION_COOKIE, from_own_pages, session_cookie, tells_where_from};
 use super::input::Queries;
 use super::limits;
 use super::state::State;
@@ -84,13 +84,13 @@ async fn form(query: Queries) -> Result<Response, Problem> {
 
 /// `POST /sign-in`
 async fn sign_in(With(state): With<State>, request: Request) -> Result<Response, Problem> {
-    own_page(&request)?;
-    let Form(SignInForm { token }) = Form::from_request(request, &()).await.map_err(|rejection| {
-        Problem::new(
-            rejection.status(),
-            "the sign-in form is not complete: open the link again",
-        )
-    })?;
+    // The link itself is the proof, so programs that are no browsers may send the form too.
+    if tells_where_from(request.headers()) {
+        own_page(&request)?;
+    }
+    let bad = || Problem::bad("the sign-in form is not complete: open the link again");
+    let read = tokio::time::timeout(limits::BODY_READ, Form::from_request(request, &())).await;
+    let Form(SignInForm { token }) = read.map_err(|_elapsed| bad())?.map_err(|_rejection| bad())?;
     let Some(session) = state.plane.sign_in(&token, (state.random)()).await? else {
         return SignInPage {
             token: None,

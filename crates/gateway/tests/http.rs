@@ -1,0 +1,14 @@
+//! The HTTPS door.
+
+mod agents;
+mod answers;
+mod auth;
+mod client;
+mod flow;
+mod input;
+mod lists;
+mod outside;
+mod schema;
+mod sign_in;
+mod stopping;
+mod world;
