@@ -54,6 +54,8 @@ pub struct KeyDescription {
     pub derived: bool,
     /// The newest version.
     pub latest: u32,
+    /// The oldest version that is kept.
+    pub oldest: u32,
     /// The oldest version that opens.
     pub min_decryption: u32,
     /// The oldest version that seals; 0 means the newest only.
@@ -104,6 +106,16 @@ impl Engine {
         self
     }
 
+    /// The time of day.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// A fresh id.
+    pub(crate) fn new_id(&self) -> uuid::Uuid {
+        self.clock.new_id()
+    }
+
     /// Values opened since the start.
     pub fn opened(&self) -> u64 {
         self.opened.load(Ordering::Relaxed)
@@ -147,10 +159,11 @@ impl Engine {
             .map(drop)
     }
 
-    /// Forgets the versions that do not open any more, for good.
-    pub fn trim(&self, name: &str) -> Result<(), EngineError> {
+    /// Forgets versions older than `keep`, for good; they must be forbidden to open first.
+    pub fn trim(&self, name: &str, keep: u32) -> Result<(), EngineError> {
         let name = KeyName::parse(name)?;
-        self.change(|keyring| Ok(Some(keyring.trim(&name)?))).map(drop)
+        self.change(|keyring| Ok(Some(keyring.trim(&name, keep)?)))
+            .map(drop)
     }
 
     /// What can be told of a key.
@@ -166,6 +179,7 @@ impl Engine {
             name: name.as_str().to_owned(),
             derived: key.derived,
             latest: key.latest(),
+            oldest: key.oldest(),
             min_decryption: key.min_decryption,
             min_encryption: key.min_encryption,
             versions: versions.collect(),

@@ -186,7 +186,7 @@ fn save(dir: &Path, unseal_key: &KeyMaterial, keyring: &Keyring) -> Result<(), K
     sync_folder(dir)
 }
 
-fn write_private(path: &Path, bytes: &[u8]) -> Result<(), KeyringFileError> {
+pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> Result<(), KeyringFileError> {
     let mut options = OpenOptions::new();
     let file = options.write(true).create_new(true).mode(0o600).open(path);
     let mut file = file.map_err(io_error("making", path))?;
@@ -196,7 +196,7 @@ fn write_private(path: &Path, bytes: &[u8]) -> Result<(), KeyringFileError> {
 }
 
 /// Opens a file that nobody else can read or replace by a link.
-fn open_private(path: &Path) -> Result<File, KeyringFileError> {
+pub(crate) fn open_private(path: &Path) -> Result<File, KeyringFileError> {
     let mut options = OpenOptions::new();
     options
         .read(true)

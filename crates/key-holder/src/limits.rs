@@ -27,6 +27,12 @@ pub const SEALS_RESERVED: u64 = 1 << 16;
 /// Bytes of a keyring file that are read: far more than [`KEYS`] keys after years of rotation.
 pub const KEYRING_FILE_BYTES: u64 = 256 * 1024 * 1024;
 
+/// Bytes of a token. Ours have 43, those of a real Vault up to a few hundred.
+pub const TOKEN_BYTES: usize = 1024;
+
+/// How long one request may take. Sealing takes microseconds; the first one of a key waits for the disk.
+pub const REQUEST: Duration = Duration::from_secs(5);
+
 /// How long a caller waits for a key holder that restarts. Longer than a start takes, shorter than a job's patience.
 pub const PATIENCE: Duration = Duration::from_secs(15);
 

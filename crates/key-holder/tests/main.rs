@@ -1,5 +1,9 @@
 //! Both forms of the vault against the conformance suite of the trait.
 
+mod hardened;
+mod openbao;
+mod remote;
+
 use std::sync::Arc;
 
 use airlock_domain::Timestamp;

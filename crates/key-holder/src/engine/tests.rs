@@ -94,7 +94,7 @@ fn rewrapping_brings_a_value_under_the_newest_version() {
         error,
         "ciphertext or signature version is disallowed by policy (too old)"
     );
-    engine.trim("org").expect("trimmed");
+    engine.trim("org", 2).expect("trimmed");
     let key = engine.describe("org").expect("there");
     assert_eq!(key.versions, [(2, Timestamp::from_millis(7))]);
     assert_eq!((key.derived, key.latest, key.min_decryption), (true, 2, 2));

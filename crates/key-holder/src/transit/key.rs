@@ -155,9 +155,17 @@ impl TransitKey {
         Ok(())
     }
 
-    /// Forgets versions that do not open any more, for good.
-    pub(super) fn trim(&mut self) {
-        let keep = self.min_decryption;
+    /// Forgets versions older than this, for good. They must be forbidden to open first.
+    pub(super) fn trim(&mut self, keep: u32) -> Result<(), TransitError> {
+        let (lowest, highest) = (self.oldest(), self.min_decryption);
+        if !(lowest..=highest).contains(&keep) {
+            return Err(TransitError::NoSuchVersion {
+                version: keep,
+                lowest,
+                highest,
+            });
+        }
         self.versions.retain(|version, _| *version >= keep);
+        Ok(())
     }
 }

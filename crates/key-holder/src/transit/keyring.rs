@@ -54,10 +54,9 @@ impl Keyring {
         self.get_mut(name)?.require(decryption, encryption)
     }
 
-    /// Forgets the versions that do not open any more.
-    pub(crate) fn trim(&mut self, name: &KeyName) -> Result<(), TransitError> {
-        self.get_mut(name)?.trim();
-        Ok(())
+    /// Forgets versions older than `keep`.
+    pub(crate) fn trim(&mut self, name: &KeyName, keep: u32) -> Result<(), TransitError> {
+        self.get_mut(name)?.trim(keep)
     }
 
     /// Counts one more seal; whether the count on disk must be raised first.

@@ -189,7 +189,17 @@ fn versions_are_kept_required_and_trimmed() {
         Ok(b"1".as_slice())
     );
     keyring.require(&name(), Some(3), None).expect("possible");
-    keyring.trim(&name()).expect("there");
+    let refused = TransitError::NoSuchVersion {
+        version: 4,
+        lowest: 1,
+        highest: 3,
+    };
+    assert_eq!(
+        keyring.trim(&name(), 4),
+        Err(refused),
+        "what opens is not forgotten"
+    );
+    keyring.trim(&name(), 3).expect("possible");
     assert_eq!(
         keyring.require(&name(), Some(2), None),
         Err(TransitError::NoSuchVersion {
