@@ -2,13 +2,13 @@
 
 use std::cell::Cell;
 
-use crate::limits::{MAX_EXPANSIONS, MAX_PLAN_STEPS, MAX_PLAN_TEXT_BYTES};
+use crate::limits::{MAX_PLAN_STEPS, MAX_PLAN_TEXT_BYTES, MAX_READS};
 
 #[derive(Debug, Default)]
 pub(crate) struct Budget {
     text: Cell<usize>,
     steps: Cell<usize>,
-    expansions: Cell<usize>,
+    reads: Cell<usize>,
 }
 
 impl Budget {
@@ -22,17 +22,34 @@ impl Budget {
         charge(&self.steps, 1, MAX_PLAN_STEPS)
     }
 
-    /// Charges one call of a command or one condition.
-    pub(crate) fn expansion(&self) -> bool {
-        charge(&self.expansions, 1, MAX_EXPANSIONS)
+    /// Charges values that are read. What is read after the end counts as broken, so that all work unwinds.
+    pub(crate) fn read(&self, values: usize) -> Read {
+        let before = self.reads.get();
+        if charge(&self.reads, values, MAX_READS) {
+            return Read::Granted;
+        }
+        if before <= MAX_READS {
+            Read::JustSpent
+        } else {
+            Read::Spent
+        }
     }
 
     /// Whether nothing ran out so far.
     pub(crate) fn is_sound(&self) -> bool {
         self.text.get() <= MAX_PLAN_TEXT_BYTES
             && self.steps.get() <= MAX_PLAN_STEPS
-            && self.expansions.get() <= MAX_EXPANSIONS
+            && self.reads.get() <= MAX_READS
     }
+}
+
+/// Whether a value may be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Read {
+    Granted,
+    /// No, and this is the first time.
+    JustSpent,
+    Spent,
 }
 
 fn charge(counter: &Cell<usize>, amount: usize, limit: usize) -> bool {

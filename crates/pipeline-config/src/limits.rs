@@ -13,8 +13,9 @@ pub const MAX_TEXT_BYTES: usize = 4 * 1024 * 1024;
 /// Most steps in one plan, over all workflows and jobs.
 pub const MAX_PLAN_STEPS: usize = 100_000;
 
-/// Most calls of commands and conditions while one plan is made: empty commands calling each other make no steps.
-pub const MAX_EXPANSIONS: usize = 200_000;
+/// Most values read while one plan is made. Empty commands calling each other make no steps and no text, but they make
+/// work; the largest public config needs about 20,000.
+pub const MAX_READS: usize = 3_000_000;
 
 /// Deepest calls of commands inside commands; `when` inside `steps` counts too. Real configs stay below 10.
 pub const MAX_CALL_DEPTH: usize = 50;

@@ -5,10 +5,11 @@ use std::rc::Rc;
 
 use airlock_yaml_tree::{Node, NodeKind, Place, Span, Style};
 
+use crate::budget::Read;
 use crate::compile::Compiler;
 use crate::diagnostic::Code;
 use crate::expression::{self, EvaluationError, Names};
-use crate::limits::{MAX_PLAN_TEXT_BYTES, MAX_TEXT_BYTES};
+use crate::limits::{MAX_PLAN_TEXT_BYTES, MAX_READS, MAX_TEXT_BYTES};
 use crate::pipeline_values::{self, Lookup};
 use crate::scope::{List, Map, Resolved, Scope, Shape, View};
 use crate::sink::Draft;
@@ -26,6 +27,7 @@ impl<'s> Compiler<'s> {
         let alias = view.node.alias().map(|span| view.node.tree().place(span));
         let scope = Rc::clone(&view.scope);
         let shape = match view.node.kind() {
+            _ if !self.may_read(view) => Shape::Computed(Value::Broken),
             NodeKind::Sequence(sequence) => Shape::List(List {
                 sequence,
                 scope: Rc::clone(&scope),
@@ -51,6 +53,23 @@ impl<'s> Compiler<'s> {
             scope,
             shape,
         }
+    }
+
+    /// Charges the reading of a value and of the keys it has.
+    fn may_read(&self, view: &View<'s>) -> bool {
+        let keys = match view.node.kind() {
+            NodeKind::Scalar(_) => 0,
+            NodeKind::Sequence(sequence) => sequence.len(),
+            NodeKind::Mapping(mapping) => mapping.len(),
+        };
+        let read = self.budget.read(keys + 1);
+        if read == Read::JustSpent {
+            let message = format!("compiling this config takes more than {MAX_READS} readings of its values");
+            let draft = Draft::error(Code::LIMIT, view.place(), message)
+                .hint("commands that call each other, or jobs with very many parameters, multiply");
+            self.sink.emit_in(&view.scope, draft);
+        }
+        read == Read::Granted
     }
 
     fn fill_in(&self, view: &View<'s>, text: &str) -> Value<'s> {
@@ -239,6 +258,10 @@ impl<'s> ScopeNames<'_, 's> {
 
     /// The whole `<< … >>`; offsets inside of it are not told apart.
     fn place(&self, _at: usize) -> Place {
+        if self.compiler.sink.is_full() {
+            // Nobody will see it, and finding it means walking through the text.
+            return self.view.place();
+        }
         tag_place(self.view.node, self.text, self.shift.min(self.text.len()))
     }
 

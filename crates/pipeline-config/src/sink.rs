@@ -77,13 +77,16 @@ impl<'s> Sink<'s> {
 
     /// Takes a diagnostic that no call led to.
     pub(crate) fn emit(&self, draft: Draft) {
-        let position = self.position(draft.place);
         if draft.severity == Severity::Error {
             self.errors.set(true);
         }
+        if self.is_full() {
+            return;
+        }
+        let position = self.position(draft.place);
         let mut found = self.found.borrow_mut();
         let key = (draft.code, position.clone(), draft.message.clone());
-        if found.len() >= MAX_DIAGNOSTICS || !self.seen.borrow_mut().insert(key) {
+        if !self.seen.borrow_mut().insert(key) {
             return;
         }
         let related = draft
@@ -111,6 +114,11 @@ impl<'s> Sink<'s> {
             draft = draft.related(call.place, format!("in {}, called here", call.what));
         }
         self.emit(draft);
+    }
+
+    /// Whether further diagnostics would be dropped.
+    pub(crate) fn is_full(&self) -> bool {
+        self.found.borrow().len() >= MAX_DIAGNOSTICS
     }
 
     /// Whether an error was found.

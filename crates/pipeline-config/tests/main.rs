@@ -4,8 +4,11 @@
 #![expect(clippy::disallowed_methods, reason = "tests read their cases from files")]
 
 mod arbitrary;
+mod bombs;
 mod cases;
 mod corpus;
 mod examples;
 mod inputs;
+mod needs;
+mod rendering;
 mod report;

@@ -62,11 +62,15 @@ pub struct Location {
     pub column: u32,
 }
 
-/// Byte offsets of the line starts of one file.
+/// Byte offsets of the line starts of one file, and how many characters stand before each block of bytes: a file may
+/// be one line of megabytes, and a column must not cost a walk along it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct LineIndex {
     starts: Vec<u32>,
+    before: Vec<u32>,
 }
+
+const BLOCK: usize = 1024;
 
 impl LineIndex {
     pub(crate) fn new(source: &str) -> Self {
@@ -80,21 +84,33 @@ impl LineIndex {
                 starts.push(u32::try_from(at + 1).unwrap_or(u32::MAX));
             }
         }
-        Self { starts }
+        let mut before = Vec::with_capacity(bytes.len() / BLOCK + 1);
+        let mut count = 0;
+        for block in bytes.chunks(BLOCK) {
+            before.push(count);
+            count += u32::try_from(characters(block)).unwrap_or(u32::MAX);
+        }
+        Self { starts, before }
     }
 
     pub(crate) fn locate(&self, source: &str, offset: u32) -> Location {
         let line = self.starts.partition_point(|start| *start <= offset).max(1);
         let start = self.starts.get(line - 1).copied().unwrap_or(0) as usize;
         let end = floor_char_boundary(source, offset as usize);
-        let column = source
-            .get(start..end.max(start))
-            .map_or(0, |text| text.chars().count());
+        let column = self.before(source, end.max(start)) - self.before(source, start);
         let number = |value: usize| u32::try_from(value).unwrap_or(u32::MAX);
         Location {
             line: number(line),
             column: number(column + 1),
         }
+    }
+
+    /// Characters before a byte.
+    fn before(&self, source: &str, offset: usize) -> usize {
+        let block = offset / BLOCK;
+        let whole = self.before.get(block).copied().unwrap_or(0) as usize;
+        let rest = source.as_bytes().get(block * BLOCK..offset).map_or(0, characters);
+        whole + rest
     }
 
     /// Text of a line (from one) without its line break.
@@ -110,6 +126,11 @@ impl LineIndex {
             .unwrap_or("")
             .trim_end_matches(['\n', '\r'])
     }
+}
+
+/// Characters that begin in a piece of UTF-8.
+fn characters(bytes: &[u8]) -> usize {
+    bytes.iter().filter(|byte| **byte & 0xc0 != 0x80).count()
 }
 
 /// The nearest character border at or before `offset`.
@@ -137,6 +158,34 @@ mod tests {
         assert_eq!(at("b"), Location { line: 2, column: 1 });
         assert_eq!(at("c"), Location { line: 3, column: 1 });
         assert_eq!(index.line(source, 2), "b: 1");
+    }
+
+    #[test]
+    fn columns_far_along_a_line() {
+        let source = format!("{}\n{}x", "é".repeat(3000), "€".repeat(5000));
+        let index = LineIndex::new(&source);
+        let end = u32::try_from(source.len()).expect("short source");
+        assert_eq!(
+            index.locate(&source, end - 1),
+            Location {
+                line: 2,
+                column: 5001
+            }
+        );
+        assert_eq!(
+            index.locate(&source, 4096),
+            Location {
+                line: 1,
+                column: 2049
+            }
+        );
+        assert_eq!(
+            index.locate(&source, 6000),
+            Location {
+                line: 1,
+                column: 3001
+            }
+        );
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Arguments of calls, checked against the declared parameters.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use airlock_yaml_tree::{Place, Value as Plain};
@@ -46,11 +46,9 @@ impl<'s> Compiler<'s> {
         self.check_unknown(call, declared, given, extra);
         let mut values = BTreeMap::new();
         let mut missing = Vec::new();
+        let given: BTreeMap<&str, &Pair<'s>> = given.iter().map(|pair| (pair.name, pair)).collect();
         for parameter in declared {
-            let argument = match (
-                extra.get(parameter.name),
-                given.iter().find(|pair| pair.name == parameter.name),
-            ) {
+            let argument = match (extra.get(parameter.name), given.get(parameter.name)) {
                 (Some(value), _) => Some(value.clone()),
                 (None, Some(pair)) => Some(self.resolve(&pair.value)).filter(|value| !value.is_absent()),
                 (None, None) => None,
@@ -103,10 +101,11 @@ impl<'s> Compiler<'s> {
         given: &[Pair<'s>],
         extra: &BTreeMap<String, Resolved<'s>>,
     ) {
+        let known: BTreeSet<&str> = declared.iter().map(|parameter| parameter.name).collect();
         let names: Vec<&str> = declared.iter().map(|parameter| parameter.name).collect();
         let given = given.iter().map(|pair| (pair.name, pair.key));
         let extra = extra.iter().map(|(name, value)| (name.as_str(), value.place));
-        for (name, place) in given.chain(extra).filter(|(name, _)| !names.contains(name)) {
+        for (name, place) in given.chain(extra).filter(|(name, _)| !known.contains(name)) {
             let message = format!("Unexpected argument(s): {name} ({})", call.what);
             let draft = Draft::error(Code::UNKNOWN_ARGUMENT, place, message)
                 .maybe_hint(suggest::hint_or_list(name, &names))

@@ -1,4 +1,4 @@
-//! `environment:` in its three forms: a map, a list of maps, a list of `NAME=value`.
+//! `environment:` in its forms: a map, a list of maps, `NAME=value` alone or in a list.
 
 use airlock_domain::{EnvName, limits::ENV_VALUE_BYTES};
 use airlock_yaml_tree::Place;
@@ -63,7 +63,13 @@ impl<'s> Compiler<'s> {
                     }
                 }
             }
-            Shape::Written(_) | Shape::Computed(_) => self.wrong_type(value, "`environment`", "a map"),
+            Shape::Written(_) | Shape::Computed(_) => {
+                if matches!(self.text(value, "`environment`"), Some(text) if text.contains('=')) {
+                    self.assignment(value, found);
+                } else {
+                    self.wrong_type(value, "`environment`", "a map");
+                }
+            }
         }
     }
 
@@ -72,7 +78,9 @@ impl<'s> Compiler<'s> {
             return;
         };
         match text.split_once('=') {
-            Some((name, value)) => self.variable(name, value.to_owned(), item.place, &item.scope, found),
+            Some((name, value)) => {
+                self.variable(name.trim(), value.to_owned(), item.place, &item.scope, found);
+            }
             None => self.wrong_type(item, "an item of `environment`", "a map or `NAME=value`"),
         }
     }

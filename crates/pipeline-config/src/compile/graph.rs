@@ -20,11 +20,20 @@ impl<'s> Compiler<'s> {
         mut instances: Vec<Instance>,
         scope: &Scope<'s>,
     ) -> Option<Vec<PlannedJob>> {
-        let bases: Vec<String> = instances.iter().map(|instance| instance.name.clone()).collect();
+        let mut index = Index::default();
+        for (at, instance) in instances.iter().enumerate() {
+            index.bases.entry(instance.name.clone()).or_default().push(at);
+        }
         number(&mut instances);
+        for (at, instance) in instances.iter().enumerate() {
+            index.names.entry(instance.name.clone()).or_default().push(at);
+            if let Some(group) = &instance.group {
+                index.groups.entry(group.clone()).or_default().push(at);
+            }
+        }
         self.check_unique(workflow, &instances, scope);
         let edges: Vec<Vec<(usize, Wanted)>> = (0..instances.len())
-            .map(|at| self.required(workflow, &instances, &bases, at, scope))
+            .map(|at| self.required(workflow, &instances, &index, at, scope))
             .collect();
         let order = self.order(&instances, &edges, scope)?;
         for at in order {
@@ -47,23 +56,22 @@ impl<'s> Compiler<'s> {
         names: &[String],
         scope: &Scope<'s>,
     ) -> Option<PlannedJob> {
-        let mut requires: Vec<Requirement> = Vec::new();
-        for (target, wanted) in edges {
-            let job = JobName::new(names[*target].clone()).ok()?;
-            match requires.iter_mut().find(|requirement| requirement.job == job) {
-                Some(requirement) => requirement.outcomes.extend(wanted.outcomes.iter().copied()),
-                None => requires.push(Requirement {
+        let requires: Option<Vec<Requirement>> = edges
+            .iter()
+            .map(|(target, wanted)| {
+                let job = JobName::new(names[*target].clone()).ok()?;
+                Some(Requirement {
                     job,
                     outcomes: wanted.outcomes.clone(),
-                }),
-            }
-        }
+                })
+            })
+            .collect();
         let name = self.name(&instance.name, instance.place, scope, JobName::new)?;
         Some(PlannedJob {
             name,
             definition: instance.definition,
             place: self.sink.plan_place(instance.place),
-            requires,
+            requires: requires?,
             contexts: instance.contexts,
             left_out: instance.left_out,
             body: instance.body?,
@@ -86,29 +94,41 @@ impl<'s> Compiler<'s> {
         }
     }
 
-    /// The jobs that one job waits for: by name, or all of a matrix by its alias.
+    /// The jobs that one job waits for: by name, or all of a matrix by its alias or by the one name they were given.
     fn required(
         &self,
         workflow: &WorkflowName,
         instances: &[Instance],
-        bases: &[String],
+        index: &Index,
         at: usize,
         scope: &Scope<'s>,
     ) -> Vec<(usize, Wanted)> {
-        let mut edges = Vec::new();
+        let mut edges: Vec<(usize, Wanted)> = Vec::new();
+        let mut position: BTreeMap<usize, usize> = BTreeMap::new();
         for wanted in &instances[at].requires {
-            let by = |test: &dyn Fn(usize) -> bool| -> Vec<usize> {
-                (0..instances.len()).filter(|i| test(*i)).collect()
+            let found = index
+                .names
+                .get(&wanted.job)
+                .or_else(|| index.groups.get(&wanted.job))
+                .or_else(|| {
+                    index
+                        .bases
+                        .get(&wanted.job)
+                        .filter(|same| one_entry(instances, same))
+                });
+            let Some(found) = found else {
+                let count = index.bases.get(&wanted.job).map_or(0, Vec::len);
+                self.unknown_requirement(workflow, instances, at, wanted, count, scope);
+                continue;
             };
-            let mut found = by(&|i| instances[i].name == wanted.job);
-            if found.is_empty() {
-                found = by(&|i| instances[i].group.as_deref() == Some(wanted.job.as_str()));
+            for target in found {
+                if let Some(at) = position.get(target) {
+                    edges[*at].1.outcomes.extend(wanted.outcomes.iter().copied());
+                } else {
+                    position.insert(*target, edges.len());
+                    edges.push((*target, wanted.clone()));
+                }
             }
-            if found.is_empty() {
-                let same = by(&|i| bases[i] == wanted.job);
-                self.unknown_requirement(workflow, instances, at, wanted, same.len(), scope);
-            }
-            edges.extend(found.into_iter().map(|target| (target, wanted.clone())));
         }
         edges
     }
@@ -232,18 +252,36 @@ impl<'s> Compiler<'s> {
     }
 }
 
-/// Jobs called twice without a name of their own are told apart by a number.
+/// Where names lead to.
+#[derive(Default)]
+struct Index {
+    /// Names before numbers were added.
+    bases: BTreeMap<String, Vec<usize>>,
+    names: BTreeMap<String, Vec<usize>>,
+    /// Names of matrices.
+    groups: BTreeMap<String, Vec<usize>>,
+}
+
+/// Whether all come from one entry, a matrix.
+fn one_entry(instances: &[Instance], same: &[usize]) -> bool {
+    same.windows(2)
+        .all(|pair| instances[pair[0]].place == instances[pair[1]].place)
+}
+
+/// Jobs without a name of their own that are called twice are told apart by a number, and so are the jobs of a matrix
+/// that was given one name for all.
 fn number(instances: &mut [Instance]) {
-    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
-    for instance in instances.iter().filter(|instance| !instance.named) {
-        *counts.entry(instance.name.clone()).or_default() += 1;
+    let key = |instance: &Instance| (instance.name.clone(), instance.named.then_some(instance.place));
+    let mut counts: BTreeMap<_, (usize, usize)> = BTreeMap::new();
+    for instance in instances.iter() {
+        counts.entry(key(instance)).or_default().0 += 1;
     }
-    let mut next: BTreeMap<String, usize> = BTreeMap::new();
-    for instance in instances.iter_mut().filter(|instance| !instance.named) {
-        if counts.get(&instance.name).is_some_and(|count| *count > 1) {
-            let number = next.entry(instance.name.clone()).or_default();
-            *number += 1;
-            instance.name = format!("{}-{number}", instance.name);
+    for instance in instances.iter_mut() {
+        if let Some((count, used)) = counts.get_mut(&key(instance))
+            && *count > 1
+        {
+            *used += 1;
+            instance.name = format!("{}-{used}", instance.name);
         }
     }
 }

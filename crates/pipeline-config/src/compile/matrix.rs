@@ -156,7 +156,15 @@ fn shown(value: &Resolved<'_>) -> String {
     match &value.shape {
         Shape::Written(scalar) => scalar.text.to_owned(),
         Shape::Computed(computed) => computed.to_text().unwrap_or_default(),
-        Shape::List(_) | Shape::Map(_) => String::new(),
+        // An executor with parameters is known by its name.
+        Shape::Map(map) => {
+            let name = map
+                .mapping
+                .get("name")
+                .and_then(|entry| entry.value().as_scalar());
+            name.map_or(String::new(), |scalar| scalar.text.to_owned())
+        }
+        Shape::List(_) => String::new(),
     }
 }
 

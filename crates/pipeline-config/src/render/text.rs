@@ -1,7 +1,7 @@
 //! Diagnostics for a terminal: the message, the line it is about with carets below, the places that belong to it, and
 //! the way out. Long lines are shown around the place only.
 
-use std::fmt::Write as _;
+use std::borrow::Cow;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
@@ -23,9 +23,10 @@ pub fn text(diagnostics: &[Diagnostic], sources: &[Source], color: Color) -> Str
         Color::Never => Renderer::plain(),
         Color::Always => Renderer::styled(),
     };
+    let files = Files::new(sources);
     let mut out = String::new();
     for diagnostic in diagnostics {
-        out.push_str(&one(diagnostic, sources, &renderer));
+        out.push_str(&one(diagnostic, &files, &renderer));
         out.push_str("\n\n");
     }
     out
@@ -49,16 +50,16 @@ pub fn summary(diagnostics: &[Diagnostic]) -> String {
     parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
-fn one(diagnostic: &Diagnostic, sources: &[Source], renderer: &Renderer) -> String {
+fn one(diagnostic: &Diagnostic, files: &Files<'_>, renderer: &Renderer) -> String {
     let level = match diagnostic.severity {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
     };
-    let primary = Excerpt::of(&diagnostic.position, sources);
+    let primary = Excerpt::of(&diagnostic.position, files);
     let related: Vec<(Excerpt, &str)> = diagnostic
         .related
         .iter()
-        .map(|related| (Excerpt::of(&related.position, sources), related.message.as_str()))
+        .map(|related| (Excerpt::of(&related.position, files), related.message.as_str()))
         .collect();
     let title = level
         .primary_title(&diagnostic.message)
@@ -71,17 +72,83 @@ fn one(diagnostic: &Diagnostic, sources: &[Source], renderer: &Renderer) -> Stri
         group = group.element(Level::HELP.message(hint));
     }
     let mut out = renderer.render(&[group]);
-    let noted = [&primary]
+    for excerpt in [&primary]
         .into_iter()
-        .chain(related.iter().map(|(excerpt, _)| excerpt));
-    for excerpt in noted.filter(|excerpt| excerpt.cut) {
-        let _ = write!(
-            out,
-            "\n  (line {} is cut; column {})",
-            excerpt.line, excerpt.column
-        );
+        .chain(related.iter().map(|(excerpt, _)| excerpt))
+    {
+        // The renderer counts columns in what it was shown.
+        let shown = format!("{}:{}:{}", excerpt.file, excerpt.line, excerpt.shown_column());
+        let true_place = format!("{}:{}:{}", excerpt.file, excerpt.line, excerpt.column);
+        if excerpt.cut {
+            out = out.replacen(&shown, &true_place, 1);
+        }
     }
     out
+}
+
+/// The sources, with their lines found once.
+struct Files<'a> {
+    files: Vec<(&'a str, Cow<'a, str>, Vec<usize>)>,
+}
+
+struct Line<'f> {
+    start: usize,
+    text: &'f str,
+}
+
+impl<'a> Files<'a> {
+    fn new(sources: &'a [Source]) -> Self {
+        let files = sources.iter().map(|source| {
+            let text = String::from_utf8_lossy(&source.bytes);
+            let mut starts = vec![if text.starts_with('\u{feff}') {
+                '\u{feff}'.len_utf8()
+            } else {
+                0
+            }];
+            let bytes = text.as_bytes();
+            let ends =
+                |at: usize| bytes[at] == b'\n' || (bytes[at] == b'\r' && bytes.get(at + 1) != Some(&b'\n'));
+            starts.extend((0..bytes.len()).filter(|at| ends(*at)).map(|at| at + 1));
+            (source.file.as_str(), text, starts)
+        });
+        Self {
+            files: files.collect(),
+        }
+    }
+
+    /// A line counted from one; empty when there is none.
+    fn line(&self, file: &str, line: u32) -> Line<'_> {
+        let found = self
+            .files
+            .iter()
+            .find(|(name, ..)| *name == file)
+            .and_then(|(_, text, starts)| {
+                let at = (line as usize).checked_sub(1)?;
+                let start = *starts.get(at)?;
+                let end = starts.get(at + 1).copied().unwrap_or(text.len());
+                Some(Line {
+                    start,
+                    text: text.get(start..end)?.trim_end_matches(['\n', '\r']),
+                })
+            });
+        found.unwrap_or(Line { start: 0, text: "" })
+    }
+}
+
+/// The nearest character border at or before an offset.
+fn floor(text: &str, offset: usize) -> usize {
+    let mut at = offset.min(text.len());
+    while !text.is_char_boundary(at) {
+        at -= 1;
+    }
+    at
+}
+
+/// A tab or a control character is one column here and must stay one in the output.
+fn shown(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect()
 }
 
 /// One line of a source with the part of it to mark.
@@ -95,50 +162,44 @@ struct Excerpt {
 }
 
 impl Excerpt {
-    fn of(position: &Position, sources: &[Source]) -> Self {
-        let source = sources.iter().find(|source| source.file == position.file);
-        let source = source.map_or(String::new(), |source| {
-            String::from_utf8_lossy(&source.bytes).into_owned()
-        });
-        let line = source.lines().nth(position.line as usize - 1).unwrap_or("");
-        let line = line.trim_start_matches('\u{feff}').trim_end_matches('\r');
-        let chars: Vec<char> = line.chars().collect();
-        let start = (position.column as usize - 1).min(chars.len());
+    fn of(position: &Position, files: &Files<'_>) -> Self {
+        let line = files.line(&position.file, position.line);
+        // Only a window of bytes around the place is looked at: a line may have megabytes.
+        let window = MAX_SHOWN_COLUMNS / 2;
+        let start = floor(line.text, (position.start as usize).saturating_sub(line.start));
         let end = if position.end_line == position.line {
-            position.end_column as usize - 1
+            floor(line.text, (position.end as usize).saturating_sub(line.start)).max(start)
         } else {
-            chars.len()
+            line.text.len()
         };
-        let end = end.clamp(start, chars.len());
-        let cut = chars.len() > MAX_SHOWN_COLUMNS;
+        let cut = line.text.len() > 2 * MAX_SHOWN_COLUMNS;
         let from = if cut {
-            start.saturating_sub(MAX_SHOWN_COLUMNS / 2)
+            floor(line.text, start.saturating_sub(window))
         } else {
             0
         };
         let to = if cut {
-            (from + MAX_SHOWN_COLUMNS).min(chars.len())
+            floor(line.text, start + window)
         } else {
-            chars.len()
+            line.text.len()
         };
-        // A tab or a control character is one column here and must stay one in the output.
-        let shown = |range: std::ops::Range<usize>| -> String {
-            chars[range]
-                .iter()
-                .map(|c| if c.is_control() { ' ' } else { *c })
-                .collect()
-        };
-        let (end, to) = (end.min(to), to);
-        let before = shown(from..start).len();
-        let marked = shown(start..end).len();
+        let end = end.min(to);
+        let start_mark = if from > 0 { "…" } else { "" };
+        let end_mark = if to < line.text.len() { "…" } else { "" };
+        let before = start_mark.to_owned() + &shown(&line.text[from..start]);
+        let marked = shown(&line.text[start..end]);
         Self {
             file: position.file.clone(),
             line: position.line,
             column: position.column,
-            text: shown(from..to),
-            range: before..before + marked,
+            range: before.len()..before.len() + marked.len(),
+            text: before + &marked + &shown(&line.text[end..to]) + end_mark,
             cut,
         }
+    }
+
+    fn shown_column(&self) -> usize {
+        self.text[..self.range.start].chars().count() + 1
     }
 
     fn snippet<'a>(

@@ -1,0 +1,159 @@
+//! Configs made to hurt: each ends soon, with an error that names the limit, and renders in a few lines.
+
+use std::fmt::Write as _;
+
+use airlock_pipeline_config::{Diagnostic, Source, compile, limits, render};
+
+use crate::inputs;
+
+fn errors(text: &str) -> Vec<Diagnostic> {
+    let source = Source::new("config.yml", text.as_bytes());
+    let (plan, diagnostics) = compile(&source, &inputs::push());
+    assert!(plan.is_none(), "this must not be planned");
+    assert!(diagnostics.len() <= limits::MAX_DIAGNOSTICS);
+    let rendered = render::text(&diagnostics, &[source], render::Color::Never);
+    assert!(
+        rendered.len() < 2000 * diagnostics.len(),
+        "{} bytes for {}",
+        rendered.len(),
+        diagnostics.len()
+    );
+    diagnostics
+}
+
+fn messages(text: &str, code: &str) -> Vec<String> {
+    errors(text)
+        .into_iter()
+        .filter(|d| d.code.as_str() == code)
+        .map(|d| d.message)
+        .collect()
+}
+
+const JOB: &str = "jobs:\n  build:\n    docker: [image: x]\n    steps: [c0";
+
+#[test]
+fn commands_that_call_each_other_ten_times() {
+    let mut text = String::from("version: 2.1\ncommands:\n");
+    for level in 0..20 {
+        let _ = writeln!(
+            text,
+            "  c{level}: {{steps: [{}]}}",
+            format!("c{},", level + 1).repeat(10)
+        );
+    }
+    let _ = write!(text, "  c20: {{steps: []}}\n{JOB}]\n");
+    let found = messages(&text, "limit");
+    assert_eq!(
+        found,
+        ["compiling this config takes more than 3000000 readings of its values"]
+    );
+}
+
+#[test]
+fn steps_that_multiply() {
+    let mut text = String::from("version: 2.1\ncommands:\n");
+    for level in 0..5 {
+        let _ = writeln!(
+            text,
+            "  c{level}: {{steps: [{}]}}",
+            format!("c{},", level + 1).repeat(10)
+        );
+    }
+    let _ = write!(text, "  c5: {{steps: [run: x]}}\n{JOB}]\n");
+    assert_eq!(messages(&text, "limit"), ["this job has more than 1000 steps"]);
+}
+
+#[test]
+fn text_that_doubles() {
+    let mut text = String::from("version: 2.1\ncommands:\n");
+    for level in 0..40 {
+        let _ = writeln!(
+            text,
+            "  c{level}: {{parameters: {{p: {{type: string}}}}, steps: [c{}: {{p: << parameters.p >><< parameters.p >>}}]}}",
+            level + 1
+        );
+    }
+    text.push_str("  c40: {parameters: {p: {type: string}}, steps: [run: << parameters.p >>]}\n");
+    let _ = writeln!(text, "{JOB}: {{p: \"{}\"}}]", "x".repeat(100));
+    let found = messages(&text, "limit");
+    assert!(
+        found.iter().any(|message| message.contains("4194304 bytes")),
+        "{found:?}"
+    );
+}
+
+#[test]
+fn commands_too_deep() {
+    let mut text = String::from("version: 2.1\ncommands:\n");
+    for level in 0..80 {
+        let _ = writeln!(text, "  c{level}: {{steps: [c{}]}}", level + 1);
+    }
+    let _ = write!(text, "  c80: {{steps: []}}\n{JOB}]\n");
+    assert_eq!(messages(&text, "limit").len(), 1);
+}
+
+#[test]
+fn conditions_too_deep() {
+    let mut steps = String::from("checkout");
+    for _ in 0..40 {
+        steps = format!("{{when: {{condition: true, steps: [{steps}]}}}}");
+    }
+    let text = format!("version: 2.1\njobs: {{build: {{docker: [image: x], steps: [{steps}]}}}}\n");
+    // Three levels of YAML for each level of steps: the file's own limit on nesting comes first.
+    let nesting = errors(&text)
+        .iter()
+        .any(|d| d.message.contains("nested more than 100 levels"));
+    assert!(nesting, "{:?}", errors(&text));
+}
+
+#[test]
+fn matrices_and_parallelism() {
+    let values = (0..12).map(|n| n.to_string()).collect::<Vec<_>>().join(",");
+    let text = format!(
+        "version: 2.1\njobs: {{j: {{parameters: {{a: {{type: integer}}, b: {{type: integer}}}}, \
+         docker: [image: x], steps: [], parallelism: 300}}}}\n\
+         workflows: {{w: {{jobs: [j: {{matrix: {{parameters: {{a: [{values}], b: [{values}]}}}}}}, j: {{a: 1, b: 1}}]}}}}\n"
+    );
+    assert_eq!(messages(&text, "limit"), ["this matrix makes more than 128 jobs"]);
+    assert_eq!(
+        messages(&text, "bad-value"),
+        ["`parallelism` must be between 1 and 256, and this is 300"]
+    );
+}
+
+#[test]
+fn a_megabyte_in_one_line() {
+    let mut text = String::from(
+        "{\"version\": 2.1, \"jobs\": {\"build\": {\"docker\": [{\"image\": \"x\"}], \"steps\": [",
+    );
+    while text.len() < 1024 * 1024 {
+        text.push_str("{\"rnu\": \"echo € and some more text to be long\"}, ");
+    }
+    text.push_str("]}}}");
+    let found = errors(&text);
+    assert_eq!(found.len(), limits::MAX_DIAGNOSTICS);
+    assert_eq!(found[0].message, "Cannot find a definition for command named rnu");
+    assert_eq!((found[1].position.line, found[1].position.column), (1, 125));
+}
+
+#[test]
+fn a_megabyte_of_broken_tags() {
+    let text = format!(
+        "version: 2.1\njobs: {{build: {{docker: [image: x], steps: [run: \"{}\"]}}}}\n",
+        "<<x>>".repeat(200_000)
+    );
+    let found = errors(&text);
+    assert!(found.iter().all(|d| d.code.as_str() == "unknown-value"));
+}
+
+#[test]
+fn a_thousand_jobs_that_all_wait_for_all() {
+    let mut text = String::from(
+        "version: 2.1\njobs: {j: {docker: [image: x], steps: []}}\nworkflows:\n  w:\n    jobs:\n",
+    );
+    let all: Vec<String> = (0..90).map(|n| format!("n{n}")).collect();
+    for n in 0..1000 {
+        let _ = writeln!(text, "      - j: {{name: n{n}, requires: [{}]}}", all.join(", "));
+    }
+    assert_eq!(messages(&text, "requires-cycle").len(), 1);
+}

@@ -1,0 +1,107 @@
+//! How diagnostics look in the corners: long lines, tabs, wide characters, colours, counts.
+
+use airlock_pipeline_config::{Diagnostic, Source, compile, render};
+
+use crate::inputs;
+
+fn diagnostics(text: &str) -> (Vec<Diagnostic>, Source) {
+    let source = Source::new("config.yml", text.as_bytes());
+    (compile(&source, &inputs::push()).1, source)
+}
+
+fn plain(text: &str) -> String {
+    let (diagnostics, source) = diagnostics(text);
+    render::text(&diagnostics, &[source], render::Color::Never)
+}
+
+#[test]
+fn a_long_line_is_shown_around_the_place() {
+    let text = format!(
+        "version: 2.1\njobs: {{a: {{x: \"{}\"}}, build: [], b: \"{}\"}}\n",
+        "é".repeat(400),
+        "y".repeat(400)
+    );
+    insta::assert_snapshot!(plain(&text), @r#"
+    error[wrong-type]: job `build` must be a map, and this is a list
+     --> config.yml:2:427
+      |
+    2 | …ééééééééééééééééééééééééééééééééééé"}, build: [], b: "yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy…
+      |                                                ^^
+    "#);
+}
+
+#[test]
+fn tabs_and_wide_characters_keep_the_caret_in_place() {
+    insta::assert_snapshot!(plain("version: 2.1\njobs: {build: {docker: [image: \"日本\"],\tstep: []}}\n"), @r#"
+    error[missing-key]: job `build` needs the key `steps`
+     --> config.yml:2:8
+      |
+    2 | jobs: {build: {docker: [image: "日本"], step: []}}
+      |        ^^^^^
+      |
+      = help: list what it does: `steps: [checkout, {run: make}]`
+
+    error[bad-name]: image '日本' may hold only letters, digits and - _ . / : @ +
+     --> config.yml:2:32
+      |
+    2 | jobs: {build: {docker: [image: "日本"], step: []}}
+      |                                ^^^^^^
+
+    error[unknown-key]: job `build` has no key `step`
+     --> config.yml:2:39
+      |
+    2 | jobs: {build: {docker: [image: "日本"], step: []}}
+      |                                         ^^^^
+      |
+      = help: did you mean `steps`?
+    "#);
+}
+
+#[test]
+fn colours_only_when_asked_for() {
+    let (diagnostics, source) = diagnostics("version: 3\n");
+    let sources = [source];
+    assert!(render::text(&diagnostics, &sources, render::Color::Always).contains('\u{1b}'));
+    assert!(!render::text(&diagnostics, &sources, render::Color::Never).contains('\u{1b}'));
+}
+
+#[test]
+fn a_file_that_is_not_at_hand_is_named_all_the_same() {
+    let (diagnostics, _) = diagnostics("version: 3\n");
+    let text = render::text(&diagnostics, &[], render::Color::Never);
+    assert!(text.contains("config.yml:1"), "{text}");
+}
+
+#[test]
+fn json() {
+    let (diagnostics, _) = diagnostics("version: 3\n");
+    insta::assert_snapshot!(render::json(&diagnostics), @r#"
+    [
+      {
+        "code": "version",
+        "severity": "error",
+        "message": "there is no version `3` of the config language",
+        "position": {
+          "file": "config.yml",
+          "line": 1,
+          "column": 10,
+          "end_line": 1,
+          "end_column": 11,
+          "start": 9,
+          "end": 10
+        },
+        "related": [],
+        "hint": "write `version: 2.1`; 2 and 2.0 are known too"
+      }
+    ]
+    "#);
+}
+
+#[test]
+fn the_summary_counts() {
+    let (one, _) = diagnostics("version: 3\n");
+    assert_eq!(render::summary(&one), "1 error");
+    assert_eq!(render::summary(&[]), "");
+    let twice = [one.clone(), one].concat();
+    assert_eq!(render::summary(&twice), "2 errors");
+}
