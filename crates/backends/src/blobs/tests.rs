@@ -139,7 +139,7 @@ async fn everything_is_there_after_a_restart() {
 #[tokio::test]
 async fn a_write_cut_off_at_any_byte_is_dropped_and_what_was_told_stays() {
     let (dir, key) = (tempfile::tempdir().expect("temporary folder"), key());
-    let content = pattern(1, 1500);
+    let content = pattern(1, 600);
     let blobs = open(&dir, &key);
     append(&blobs, 0, &content[..100]).await;
     let path = dir.path().join(log().as_str());
@@ -158,13 +158,13 @@ async fn a_write_cut_off_at_any_byte_is_dropped_and_what_was_told_stays() {
             let blobs = open(&dir, &key);
             let found = blobs.len(&log()).await.expect("measured");
             let expected = match length as u64 {
-                complete if complete == whole.len() as u64 => 1500,
+                complete if complete == whole.len() as u64 => 600,
                 after if after >= told => 100,
                 _ => 0,
             };
             assert_eq!(found, expected, "cut at {length} of {}", torn.len());
             let from = usize::try_from(found).expect("small");
-            assert_eq!(append(&blobs, found, &content[from..]).await, 1500);
+            assert_eq!(append(&blobs, found, &content[from..]).await, 600);
             assert!(read(&blobs, &log()).await.expect("read") == content);
         }
     }
