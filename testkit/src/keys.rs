@@ -25,6 +25,12 @@ impl SshKey {
         Ok(Self { private })
     }
 
+    /// The key that [`SshKey::generate`] made there before.
+    #[must_use]
+    pub fn open(folder: &Path, name: &str) -> Self {
+        Self { private: folder.join(name) }
+    }
+
     /// The file with the private key.
     pub fn private(&self) -> &Path {
         &self.private

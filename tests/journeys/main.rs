@@ -3,6 +3,9 @@
 //! Each journey is a file beside this one and a line below. Build the binary under test first:
 //! `cargo build -p airlock-app`; `cargo xtask test` does it by itself.
 
+mod local_run;
+mod serve;
+mod support;
 mod version;
 
 /// A file that no line above names would never be compiled, and its tests never run.

@@ -3,13 +3,16 @@
 //! business.
 
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::net::Shutdown;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 
 use crate::pid1::GIT_SOCKET;
+
+/// Bytes moved at once: what a pipe holds.
+const PIECE: usize = 64 * 1024;
 
 /// Runs the command; the number is its exit code.
 pub fn run(arguments: &[String], run_dir: &Path) -> u8 {
@@ -31,11 +34,11 @@ fn join(door: &Path) -> io::Result<()> {
     // Each direction on its own, as either side may fill up while the other is busy. Not joined: once the door has
     // said its last word, what is still on standard input has nobody to go to.
     std::thread::spawn(move || {
-        if io::copy(&mut input, &mut outgoing).is_ok() {
+        if pump(&mut input, &mut outgoing).is_ok() {
             let _closed = outgoing.shutdown(Shutdown::Write);
         }
     });
-    match io::copy(&mut incoming, &mut output) {
+    match pump(&mut incoming, &mut output) {
         // Whoever reads may leave first; that is how a conversation ends.
         Err(error)
             if !matches!(
@@ -45,7 +48,21 @@ fn join(door: &Path) -> io::Result<()> {
         {
             Err(error)
         }
-        Ok(_) | Err(_) => Ok(()),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+/// Copies by read and write. Not by `io::copy`, which splices between pipes and sockets: a splice that waits for the
+/// socket holds the pipe's lock, so that `ssh` at the pipe's other end cannot read even what is already in it.
+fn pump(from: &mut impl Read, to: &mut impl Write) -> io::Result<()> {
+    let mut buffer = vec![0; PIECE];
+    loop {
+        match from.read(&mut buffer) {
+            Ok(0) => return Ok(()),
+            Ok(length) => to.write_all(&buffer[..length])?,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
     }
 }
 

@@ -1,0 +1,209 @@
+//! `airlock project` and `airlock secret`: what a tenant sets up.
+
+use std::io::{IsTerminal as _, Read as _};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use airlock_domain::limits::ENV_VALUE_BYTES;
+use airlock_domain::{EnvName, ProjectSlug};
+use anyhow::Context as _;
+use clap::{Args, Subcommand};
+use http::Method;
+use serde_json::{Value, json};
+
+use super::exit;
+use crate::client::ServerArguments;
+use crate::terminal;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ProjectCommand {
+    /// Make a project with a repository to push to; a project that is there gets the key.
+    #[command(
+        after_help = "Example:\n  airlock project create demo/hello --key ~/.ssh/id_ed25519.pub\n  git push ssh://git@localhost:8022/demo/hello.git main"
+    )]
+    Create(CreateArguments),
+    /// Show all projects.
+    List(ListArguments),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CreateArguments {
+    /// `<org>/<repo>`.
+    #[arg(value_parser = ProjectSlug::parse)]
+    project: ProjectSlug,
+    /// A public key that may push to it.
+    #[arg(long, value_name = "FILE.pub")]
+    key: Option<PathBuf>,
+    /// Print `{"slug","git_url"}`.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    server: ServerArguments,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ListArguments {
+    /// Print one JSON object a line.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    server: ServerArguments,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SecretCommand {
+    /// Set a secret variable of a project; its value comes from standard input.
+    #[command(
+        after_help = "Example:\n  airlock secret set demo/hello TOKEN < token.txt\n\nA newline at the end of the input is not part of the value."
+    )]
+    Set(SecretArguments),
+    /// Show the names of a project's secret variables; values are never shown.
+    List(SecretListArguments),
+    /// Remove a secret variable.
+    Remove(SecretArguments),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SecretArguments {
+    /// `<org>/<repo>`.
+    #[arg(value_parser = ProjectSlug::parse)]
+    project: ProjectSlug,
+    /// The variable.
+    #[arg(value_parser = |text: &str| EnvName::new(text))]
+    name: EnvName,
+    #[command(flatten)]
+    server: ServerArguments,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SecretListArguments {
+    /// `<org>/<repo>`.
+    #[arg(value_parser = ProjectSlug::parse)]
+    project: ProjectSlug,
+    #[command(flatten)]
+    server: ServerArguments,
+}
+
+pub(crate) async fn project(command: ProjectCommand) -> anyhow::Result<ExitCode> {
+    match command {
+        ProjectCommand::Create(arguments) => {
+            let key = match &arguments.key {
+                Some(file) => Some(
+                    std::fs::read_to_string(file)
+                        .with_context(|| format!("reading the key {}", file.display()))?,
+                ),
+                None => None,
+            };
+            let body = match key.as_deref().map(str::trim) {
+                Some(key) => json!({ "slug": arguments.project.short(), "key": key }),
+                None => json!({ "slug": arguments.project.short() }),
+            };
+            let made: Value = arguments.server.client()?.post("/airlock/project", &body).await?;
+            if arguments.json {
+                terminal::line(&made.to_string());
+            } else {
+                let url = made.get("git_url").and_then(Value::as_str).unwrap_or("");
+                terminal::line(&format!(
+                    "{} is ready. Push to it:\n  git push {url} main",
+                    arguments.project.short()
+                ));
+            }
+        }
+        ProjectCommand::List(arguments) => {
+            let answer: Value = arguments.server.client()?.get("/airlock/projects").await?;
+            for project in answer
+                .get("items")
+                .and_then(Value::as_array)
+                .into_iter()
+                .flatten()
+            {
+                if arguments.json {
+                    terminal::line(&project.to_string());
+                } else {
+                    let text = |name| project.get(name).and_then(Value::as_str).unwrap_or("");
+                    terminal::line(&format!("{}  {}", text("slug"), text("git_url")));
+                }
+            }
+        }
+    }
+    Ok(exit::OK)
+}
+
+pub(crate) async fn secret(command: SecretCommand) -> anyhow::Result<ExitCode> {
+    match command {
+        SecretCommand::Set(arguments) => {
+            let value = read_value(&arguments.name)?;
+            let client = arguments.server.client()?;
+            let body = json!({ "name": arguments.name, "value": value });
+            let _set: Value = client
+                .post(&format!("/project/{}/envvar", arguments.project), &body)
+                .await?;
+            terminal::line(&format!(
+                "{} of {} is set",
+                arguments.name,
+                arguments.project.short()
+            ));
+        }
+        SecretCommand::List(arguments) => {
+            let answer: Value = arguments
+                .server
+                .client()?
+                .get(&format!("/project/{}/envvar", arguments.project))
+                .await?;
+            for item in answer
+                .get("items")
+                .and_then(Value::as_array)
+                .into_iter()
+                .flatten()
+            {
+                terminal::line(item.get("name").and_then(Value::as_str).unwrap_or(""));
+            }
+        }
+        SecretCommand::Remove(arguments) => {
+            let path = format!("/project/{}/envvar/{}", arguments.project, arguments.name);
+            arguments
+                .server
+                .client()?
+                .send(Method::DELETE, &path, None)
+                .await?;
+            terminal::line(&format!(
+                "{} of {} is removed",
+                arguments.name,
+                arguments.project.short()
+            ));
+        }
+    }
+    Ok(exit::OK)
+}
+
+/// The value from standard input, without the newline that editors and `echo` put at its end.
+fn read_value(name: &EnvName) -> anyhow::Result<String> {
+    let stdin = std::io::stdin();
+    if stdin.is_terminal() {
+        terminal::note(&format!(
+            "Type or paste the value of {name} (it is shown as you type), then Ctrl-D:"
+        ));
+    }
+    let mut text = String::new();
+    let limit = ENV_VALUE_BYTES as u64 + 2;
+    stdin
+        .lock()
+        .take(limit)
+        .read_to_string(&mut text)
+        .context("reading the value from standard input")?;
+    if text.ends_with('\n') {
+        text.pop();
+        if text.ends_with('\r') {
+            text.pop();
+        }
+    }
+    anyhow::ensure!(
+        !text.is_empty(),
+        "standard input was empty: give the value there, as in `airlock secret set P N < file`"
+    );
+    anyhow::ensure!(
+        text.len() <= ENV_VALUE_BYTES,
+        "the value is longer than the {ENV_VALUE_BYTES} bytes a variable may have"
+    );
+    Ok(text)
+}

@@ -1,0 +1,95 @@
+//! `airlock sandbox run`: one sandbox, to try and to measure; needs no server.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use airlock_agent::{BASE_IMAGE, Network, RunRoot, SandboxRun, sandbox_run};
+use anyhow::Context as _;
+use clap::{Args, Subcommand, ValueEnum};
+use tokio::sync::mpsc;
+
+use super::{exit, places, require_root};
+use crate::{task_binary, terminal};
+
+/// Pieces of output between sandbox and terminal; a slow reader slows the command.
+const OUTPUT_PIECES: usize = 16;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SandboxCommand {
+    /// Run one command in a fresh sandbox and end with its exit code.
+    #[command(
+        after_help = "Examples:\n  airlock sandbox run -- id\n  airlock sandbox run --net egress --class small -- curl -sI https://example.org\n  airlock sandbox run --rootfs ./rootfs -- /bin/sh -c 'ps aux'"
+    )]
+    Run(SandboxArguments),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SandboxArguments {
+    /// The image.
+    #[arg(long, default_value = BASE_IMAGE, conflicts_with = "rootfs")]
+    image: String,
+    /// A folder as root file system instead of an image; it is never written to.
+    #[arg(long, value_name = "DIR")]
+    rootfs: Option<PathBuf>,
+    /// What it can reach.
+    #[arg(long, value_enum, default_value = "none")]
+    net: Net,
+    /// Its size, as jobs name it.
+    #[arg(long, default_value = "medium")]
+    class: String,
+    /// Where everything is kept.
+    #[arg(long, value_name = "DIR", env = "AIRLOCK_DATA_DIR")]
+    data_dir: Option<PathBuf>,
+    /// The command.
+    #[arg(required = true, last = true, value_name = "CMD")]
+    command: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Net {
+    /// Nothing but itself.
+    None,
+    /// Everything outside, nothing of this machine, nothing inward.
+    Egress,
+}
+
+pub(crate) async fn run(command: SandboxCommand) -> anyhow::Result<ExitCode> {
+    let SandboxCommand::Run(arguments) = command;
+    require_root("airlock sandbox run")?;
+    let data_dir = places::data_dir(arguments.data_dir);
+    let runs = data_dir.join("runs");
+    std::fs::create_dir_all(&runs).with_context(|| format!("creating {}", runs.display()))?;
+    let folder = tempfile::Builder::new()
+        .prefix("sandbox-")
+        .tempdir_in(&runs)
+        .with_context(|| format!("creating a folder in {}", runs.display()))?;
+    let run = SandboxRun {
+        data_dir: folder.path().to_owned(),
+        image_cache: places::image_cache(&data_dir),
+        task_exe: task_binary::unpack(&data_dir)?,
+        root: arguments
+            .rootfs
+            .map_or_else(|| RunRoot::Image(arguments.image), RunRoot::Directory),
+        network: match arguments.net {
+            Net::None => Network::None,
+            Net::Egress => Network::Egress,
+        },
+        resource_class: arguments.class,
+        command: arguments.command,
+    };
+    let (output, mut pieces) = mpsc::channel::<Vec<u8>>(OUTPUT_PIECES);
+    let printing = tokio::spawn(async move {
+        while let Some(piece) = pieces.recv().await {
+            terminal::raw(&piece);
+        }
+    });
+    let ran = sandbox_run(run, output, |progress| {
+        terminal::note(&format!("{BASE_IMAGE} is being built, {} %", progress.percent));
+    })
+    .await?;
+    printing.await.context("printing the output")?;
+    if let Some(reason) = &ran.reason {
+        terminal::error(reason);
+    }
+    Ok(exit::of_command(ran.exit_code))
+}

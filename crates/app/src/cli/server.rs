@@ -1,0 +1,41 @@
+//! `airlock server`: rows, API, pages and the git door. Needs `airlock vault` on the same data directory.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::{exit, places};
+use crate::processes;
+use crate::wiring::server;
+
+#[derive(Debug, Args)]
+pub(crate) struct ServerArguments {
+    /// Where everything is kept.
+    #[arg(long, value_name = "DIR", env = "AIRLOCK_DATA_DIR")]
+    data_dir: Option<PathBuf>,
+    /// Where pages, API and agents connect; port 0 takes a free one.
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8443")]
+    https: SocketAddr,
+    /// Where git connects over SSH; port 0 takes a free one.
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8022")]
+    ssh: SocketAddr,
+    /// End when this process, the parent, ends.
+    #[arg(long, hide = true, value_name = "PID")]
+    supervisor: Option<u32>,
+}
+
+pub(crate) async fn run(arguments: ServerArguments) -> anyhow::Result<ExitCode> {
+    processes::end_with_supervisor(arguments.supervisor)?;
+    let data_dir = places::data_dir(arguments.data_dir);
+    processes::data_dir(&data_dir)?;
+    let options = server::Options {
+        data_dir,
+        https: arguments.https,
+        ssh: arguments.ssh,
+        pid: arguments.supervisor.unwrap_or_else(std::process::id),
+    };
+    server::serve(options, processes::asked_to_stop()).await?;
+    Ok(exit::OK)
+}

@@ -1,0 +1,87 @@
+//! The agent's process on the server's own machine: takes its certificate from the instance's CA beside it, dials the
+//! server over HTTPS, and renews the certificate before it ends.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use airlock_agent::{Agent, AgentConfig, HttpsLink};
+use airlock_backends::SystemClock;
+use airlock_domain::AgentId;
+use airlock_driver_interfaces::Clock as _;
+use airlock_transport::ca::{AgentKey, InstanceCa};
+use airlock_transport::tls::{ClientTls, client_config};
+use anyhow::Context as _;
+
+use crate::cli::places;
+use crate::{endpoint, processes, task_binary};
+
+/// A certificate lives a day; the next one is taken after this.
+const RENEW_AFTER: Duration = Duration::from_secs(8 * 60 * 60);
+
+/// Takes and runs slices until `shutdown` completes; `ready` is called when it can take the first.
+pub(crate) async fn serve(
+    data_dir: &Path,
+    slots: Option<u32>,
+    ready: impl FnOnce(),
+    shutdown: impl Future<Output = ()> + Send,
+) -> anyhow::Result<()> {
+    let server = endpoint::read(data_dir)?.with_context(|| {
+        format!(
+            "no server runs from {}: start `airlock server`, or everything with `airlock up`",
+            data_dir.display()
+        )
+    })?;
+    let folder = data_dir.join("agent");
+    processes::data_dir(&folder)?;
+    let id = kept_id(&folder)?;
+    let ca = InstanceCa::open(&data_dir.join("tls"), SystemTime::now())?;
+    let link = Arc::new(HttpsLink::new(&server.url, &certified(&ca, id)?));
+    let config = AgentConfig {
+        data_dir: folder,
+        image_cache: places::image_cache(data_dir),
+        task_exe: task_binary::unpack(data_dir)?,
+        id,
+        name: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+        slots,
+    };
+    let agent = Agent::new(config, Arc::<HttpsLink>::clone(&link)).context("starting the agent")?;
+    ready();
+    let renew = async {
+        loop {
+            tokio::time::sleep(RENEW_AFTER).await;
+            match certified(&ca, id) {
+                Ok(tls) => link.set_tls(&tls),
+                Err(error) => tracing::error!("the agent's certificate could not be renewed: {error:#}"),
+            }
+        }
+    };
+    tokio::select! {
+        () = agent.run(shutdown) => {}
+        () = renew => {}
+    }
+    Ok(())
+}
+
+fn certified(ca: &InstanceCa, id: AgentId) -> anyhow::Result<ClientTls> {
+    let key = AgentKey::generate()?;
+    let certificate = ca.issue_agent(id, &key.request_pem()?, SystemTime::now())?;
+    Ok(client_config(
+        ca.certificate_pem(),
+        Some((&certificate.pem, &key)),
+    )?)
+}
+
+/// An agent keeps its id, so that the server knows it again.
+fn kept_id(folder: &Path) -> anyhow::Result<AgentId> {
+    let file = folder.join("id");
+    if let Ok(text) = std::fs::read_to_string(&file) {
+        return text
+            .trim()
+            .parse()
+            .with_context(|| format!("reading {}", file.display()));
+    }
+    let id = AgentId::new(SystemClock.new_id());
+    processes::write_private(&file, id.to_string().as_bytes())?;
+    Ok(id)
+}
