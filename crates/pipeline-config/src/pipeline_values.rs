@@ -29,6 +29,7 @@ const OTHER: &[&str] = &[
     "pipeline.deploy.environment_name",
     "pipeline.deploy.namespace",
     "pipeline.deploy.reason",
+    "pipeline.deploy.target_environment_name",
     "pipeline.deploy.target_version",
     "pipeline.event.action",
     "pipeline.event.context.github.pr_url",

@@ -105,10 +105,13 @@ fn problem(source: &str, shift: usize, error: &ScanError) -> Problem {
     };
     let offset = crate::span::floor_char_boundary(source, offset);
     let (code, message, hint) = explain(error.kind());
-    // The parser reports a tab at the character after it, or at the start of the block.
+    // The parser reports a tab at the character after it, or at the start of the text it interrupts.
     let line = source[..offset].rfind('\n').map_or(0, |at| at + 1);
     let offset = match source[line..offset].find('\t') {
         Some(tab) if message == TAB => line + tab,
+        None if message == TAB => source[offset..]
+            .find("\n\t")
+            .map_or(offset, |tab| offset + tab + 1),
         Some(_) | None => offset,
     };
     let width = source[offset..]
@@ -149,6 +152,7 @@ fn explain(kind: &ErrorKind) -> (ProblemCode, String, Option<&'static str>) {
         | ErrorKind::TabInBlockIndentation
         | ErrorKind::TabInIndentation
         | ErrorKind::TabAtBlockScalarStart
+        | ErrorKind::TabInPlainScalar
         | ErrorKind::UnexpectedCharacter { character: '\t' } => syntax(TAB, "indent with spaces"),
         ErrorKind::InvalidQuotedScalarIndent => syntax(
             "text in quotes goes on in this line, which is not indented as part of it",
