@@ -64,6 +64,23 @@ fn dial_joins_a_step_with_the_agent() {
     assert_eq!((ran.text().trim(), &ran.end), ("2000000", &StepEnd::Exited(0)));
 }
 
+/// `ssh` reads through a pipe. What has arrived must be readable while the other end is silent.
+#[test]
+fn dial_passes_on_what_it_has_while_the_agent_is_silent() {
+    let mut host = Host::new();
+    let step = StartStep {
+        shell: vec!["/bin/bash".to_owned()],
+        ..host.step(
+            "coproc airlock-task dial git; read -r line <&\"${COPROC[0]}\"; echo \"heard $line\"; kill \"$COPROC_PID\"",
+        )
+    };
+    let number = step.step;
+    host.send(&ToInit::StartStep(step));
+    let mut agent = connection(&mut host, Door::Git);
+    agent.write_all(b"banner\n").expect("written");
+    assert_eq!(host.finish_rest(number).text(), "heard banner\n");
+}
+
 #[test]
 fn dial_ends_when_the_agent_does_though_its_input_is_open() {
     let mut host = Host::new();
