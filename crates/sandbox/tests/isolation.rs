@@ -78,11 +78,6 @@ fn files_of_the_host_cannot_be_reached() {
     }
     // The sandbox's own root can be told from the host's by what is in it.
     assert_eq!(inside.output("cat /etc/a; ls -A /root"), "a\ndep");
-    assert!(
-        !inside
-            .output("cat /proc/self/mountinfo")
-            .contains(&machine.path().display().to_string())
-    );
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use airlock_sandbox::Network;
 
+use crate::network::{World, reaches};
 use crate::support::{Inside, Machine};
 
 const ROUNDS: usize = 100;
@@ -56,6 +57,16 @@ fn measure(what: &str, machine: &Machine, network: Network) {
 #[ignore = "prints figures"]
 fn start_and_destroy() {
     measure("no network", &Machine::new(), Network::None);
-    let host = crate::network::Namespace::new();
-    host.within(|| measure("egress", &Machine::with_network(true), Network::Egress));
+    let world = World::new();
+    world
+        .host
+        .within(|| measure("egress", &world.machine, Network::Egress));
+    let mut firsts = Vec::new();
+    for round in 0..ROUNDS {
+        let mut inside = world.start(&format!("first-{round}"));
+        let begin = Instant::now();
+        assert!(reaches(&mut inside, "203.0.113.1"));
+        firsts.push(begin.elapsed());
+    }
+    println!("{:14} {:16} {}", "egress", "first connection", median(firsts));
 }
