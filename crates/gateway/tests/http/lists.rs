@@ -65,6 +65,24 @@ async fn pipelines_come_newest_first_and_in_pages() {
 }
 
 #[tokio::test]
+async fn a_rare_branch_is_found_however_far_back() {
+    let world = World::new().await;
+    let program = world.program().await;
+    // More than one look into the store, and more than one call looks at.
+    for number in 0..=1_000 {
+        let branch = if number == 0 { "rare" } else { "common" };
+        let body = json!({ "branch": branch });
+        program
+            .post(&format!("{PROJECT}/pipeline"), &body)
+            .await
+            .expect(201);
+    }
+    let template = "/project/{vcs}/{org}/{repo}/pipeline";
+    let rare = pages(&program, &format!("{PROJECT}/pipeline?branch=rare"), template).await;
+    assert_eq!(rare, [vec![], vec![1]]);
+}
+
+#[tokio::test]
 async fn variables_are_listed_masked_and_removed() {
     let world = World::new().await;
     let program = world.program().await;

@@ -207,12 +207,16 @@ async fn page(
         let views = state.plane.pipelines(project, before, limits::SCAN_ITEMS).await?;
         let last = views.len() < limits::SCAN_ITEMS as usize;
         scanned += views.len();
-        for view in views.into_iter().filter(&fits) {
-            if items.len() == limits::PAGE_ITEMS {
+        for view in views {
+            // Past everything that was looked at, whether it fits or not.
+            let (here, fit) = (view.pipeline.id, fits(&view));
+            if fit && items.len() == limits::PAGE_ITEMS {
                 return Ok(Page::with_next(items, before.map(|id| id.to_string())));
             }
-            before = Some(view.pipeline.id);
-            items.push(pipeline_shape(state, view)?);
+            if fit {
+                items.push(pipeline_shape(state, view)?);
+            }
+            before = Some(here);
         }
         if last {
             return Ok(Page::only(items));
