@@ -19,6 +19,7 @@ pub(crate) use remove::{kill, remove};
 
 use crate::failure::{Doing, Failure};
 use crate::spec::{Limits, Usage};
+use crate::wire::Placement;
 
 /// Which limits this host can enforce.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +42,8 @@ pub struct Enforced {
 pub(crate) trait Backend: Debug + Send + Sync {
     /// Where the groups of a sandbox are, made or not.
     fn directories(&self, id: &str) -> Vec<PathBuf>;
+    /// How a process gets into them.
+    fn placement(&self, id: &str) -> Placement;
     /// Makes the groups and sets their limits.
     fn create(&self, id: &str, limits: &Limits) -> Result<(), Failure>;
     /// What the groups counted so far; what is not counted is zero.

@@ -242,11 +242,7 @@ impl Launcher {
             work,
             helper: spec.helper.clone(),
             first_id,
-            cgroup_procs: record
-                .cgroups
-                .iter()
-                .map(|group| group.join("cgroup.procs"))
-                .collect(),
+            placement: self.shared.cgroups.placement(id),
             // tmpfs pages count as the sandbox's memory; half of it leaves room for whoever fills it.
             shm_bytes: spec.limits.memory_bytes / 2,
             profile: spec.profile,

@@ -11,6 +11,9 @@ pub(crate) const NAMESPACES: u64 = (libc::CLONE_NEWUSER
     | libc::CLONE_NEWIPC
     | libc::CLONE_NEWUTS) as u64;
 
+/// Missing from libc, where the constant is of a type that cannot hold it.
+const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
+
 /// Which side of a `clone3` the caller is on.
 pub(crate) enum Cloned {
     /// The new process.
@@ -27,18 +30,22 @@ fn check(result: libc::c_long) -> io::Result<libc::c_long> {
     }
 }
 
-/// Clones the calling process into fresh namespaces.
+/// Clones the calling process into fresh namespaces and, if given, a v2 control group.
 ///
 /// # Safety
 /// The caller must be single-threaded: the child keeps running on a copy of the whole address space, where a lock
 /// held by another thread would never be released.
-pub(crate) unsafe fn clone_into_namespaces() -> io::Result<Cloned> {
+pub(crate) unsafe fn clone_into_namespaces(cgroup: Option<BorrowedFd<'_>>) -> io::Result<Cloned> {
     let mut pidfd: RawFd = -1;
     // SAFETY: all-zero is a valid clone_args, which is plain integers.
     let mut args: libc::clone_args = unsafe { std::mem::zeroed() };
     args.flags = NAMESPACES | libc::CLONE_PIDFD as u64;
     args.pidfd = (&raw mut pidfd) as u64;
     args.exit_signal = libc::SIGCHLD as u64;
+    if let Some(cgroup) = cgroup {
+        args.flags |= CLONE_INTO_CGROUP;
+        args.cgroup = u64::try_from(cgroup.as_raw_fd()).expect("descriptors are not negative");
+    }
     // The C library caches the thread id; fork() has the kernel refresh it, so this does as well.
     if let Ok(Some(address)) = rustix::thread::get_clear_child_tid_address() {
         args.flags |= (libc::CLONE_CHILD_SETTID | libc::CLONE_CHILD_CLEARTID) as u64;

@@ -26,12 +26,21 @@ pub(crate) struct StartRequest {
     pub(crate) work: PathBuf,
     pub(crate) helper: PathBuf,
     pub(crate) first_id: u32,
-    /// `cgroup.procs` files to write the new process into.
-    pub(crate) cgroup_procs: Vec<PathBuf>,
+    pub(crate) placement: Placement,
     pub(crate) shm_bytes: u64,
     pub(crate) profile: SeccompProfile,
     pub(crate) link: Option<Link>,
     pub(crate) resolv_conf: String,
+}
+
+/// How the new process gets into its control groups. Writing its number to `cgroup.procs` would do for all of them,
+/// but waits for an RCU grace period, ten milliseconds and more; these two ways do not.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Placement {
+    /// The v2 group to be cloned into.
+    pub(crate) clone_into: Option<PathBuf>,
+    /// `tasks` files of v1 groups, which the process writes itself into.
+    pub(crate) tasks: Vec<PathBuf>,
 }
 
 /// How a sandbox is connected.

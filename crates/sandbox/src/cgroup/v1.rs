@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::{Backend, CPU_PERIOD_MICROS, Enforced, cpu_quota, keyed, make, number, set};
 use crate::failure::Failure;
 use crate::spec::{Limits, Usage};
+use crate::wire::Placement;
 
 /// The directory of the launcher in each hierarchy it uses.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -38,6 +39,18 @@ impl Backend for V1 {
             }
         }
         directories
+    }
+
+    fn placement(&self, id: &str) -> Placement {
+        let clone_into = self.unified.as_ref().map(|base| base.join(id));
+        let v1 = self
+            .directories(id)
+            .into_iter()
+            .filter(|directory| Some(directory) != clone_into.as_ref());
+        Placement {
+            tasks: v1.map(|directory| directory.join("tasks")).collect(),
+            clone_into,
+        }
     }
 
     fn create(&self, id: &str, limits: &Limits) -> Result<(), Failure> {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::{Backend, CPU_PERIOD_MICROS, Enforced, cpu_quota, keyed, make, number, set};
 use crate::failure::Failure;
 use crate::spec::{Limits, Usage};
+use crate::wire::Placement;
 
 /// The launcher's directory and the controllers it may hand on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,6 +43,13 @@ impl V2 {
 impl Backend for V2 {
     fn directories(&self, id: &str) -> Vec<PathBuf> {
         vec![self.base.join(id)]
+    }
+
+    fn placement(&self, id: &str) -> Placement {
+        Placement {
+            clone_into: Some(self.base.join(id)),
+            tasks: Vec::new(),
+        }
     }
 
     fn create(&self, id: &str, limits: &Limits) -> Result<(), Failure> {

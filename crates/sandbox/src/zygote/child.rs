@@ -1,8 +1,8 @@
 //! One start, inside: from a fresh clone of the zygote to process 1 of a sandbox. Runs with no capability over the
 //! host; whatever fails is told to the zygote, which tells the agent, and the process ends.
 
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -31,8 +31,14 @@ pub(super) const DEVICE: &str = "eth0";
 const PANICKED: i32 = 101;
 
 /// Becomes process 1 and never returns.
-pub(super) fn run(request: &StartRequest, setup: OwnedFd, channel: OwnedFd, init: fn(Init) -> i32) -> ! {
-    if let Err(failure) = prepare(request, &setup) {
+pub(super) fn run(
+    request: &StartRequest,
+    groups: &[File],
+    setup: OwnedFd,
+    channel: OwnedFd,
+    init: fn(Init) -> i32,
+) -> ! {
+    if let Err(failure) = prepare(request, groups, &setup) {
         let _ = wire::send(&setup, &encode_failure(&failure), &[]);
         sys::exit_now(1)
     }
@@ -52,10 +58,14 @@ pub(super) fn run(request: &StartRequest, setup: OwnedFd, channel: OwnedFd, init
     sys::exit_now(catch_unwind(init).unwrap_or(PANICKED))
 }
 
-fn prepare(request: &StartRequest, setup: &OwnedFd) -> Result<(), Failure> {
+fn prepare(request: &StartRequest, groups: &[File], setup: &OwnedFd) -> Result<(), Failure> {
     sys::reset_signals().doing(|| "resetting signals")?;
     set_parent_process_death_signal(Some(Signal::KILL)).doing(|| "asking to die with the launcher")?;
-    // Blocks until ids, cgroups and mounts are there; end of file means that the zygote is gone, or was before the
+    for mut group in groups {
+        // Zero is the writer: the one process the kernel moves without stopping all others.
+        group.write_all(b"0").doing(|| "entering a cgroup")?;
+    }
+    // Blocks until ids and mounts are there; end of file means that the zygote is gone, or was before the
     // line above.
     let (word, mounts) = wire::receive(setup)
         .doing(|| "waiting for the root")?

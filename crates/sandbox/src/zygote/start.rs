@@ -1,8 +1,9 @@
 //! One start, on the host's side of the fork: ids, cgroups, root and network for a child that waits for them.
 
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Signal, pidfd_send_signal};
@@ -13,7 +14,7 @@ use crate::limits::{IDS_PER_SANDBOX, SETUP_SECONDS};
 use crate::net::netlink::Netlink;
 use crate::overlay::{self, Stack};
 use crate::sys::{self, Cloned};
-use crate::wire::{self, Link, StartRequest};
+use crate::wire::{self, Link, Placement, StartRequest};
 
 /// What the agent gets.
 #[derive(Debug)]
@@ -24,7 +25,7 @@ pub(super) struct Started {
     pub(super) userns: OwnedFd,
 }
 
-/// Tells the child that its ids, cgroups and mounts are there.
+/// Tells the child that its ids and mounts are there.
 pub(super) const GO: &[u8] = b"go";
 /// Tells the child that its network device is there.
 pub(super) const LINKED: &[u8] = b"linked";
@@ -35,16 +36,18 @@ pub(super) const READY: &[u8] = b"ready";
 pub(super) fn start(request: &StartRequest, init: fn(Init) -> i32) -> Result<Started, Failure> {
     let (setup, setup_child) = wire::packet_pair().doing(|| "making the set-up socket")?;
     let (channel, channel_child) = wire::stream_pair().doing(|| "making the channel")?;
+    let groups = open_groups(&request.placement)?;
+    let clone_into = groups.clone_into.as_ref().map(AsFd::as_fd);
     // SAFETY: the zygote is single-threaded by contract of `serve`.
-    let cloned = unsafe { sys::clone_into_namespaces() }.doing(|| "cloning into new namespaces")?;
+    let cloned = unsafe { sys::clone_into_namespaces(clone_into) }.doing(|| "cloning into new namespaces")?;
     let (pid, pidfd) = match cloned {
         Cloned::Child => {
             drop((setup, channel));
-            child::run(request, setup_child, channel_child, init)
+            child::run(request, &groups.tasks, setup_child, channel_child, init)
         }
         Cloned::Parent { pid, pidfd } => (pid, pidfd),
     };
-    drop((setup_child, channel_child));
+    drop((setup_child, channel_child, groups));
     let equipped = equip(request, pid, setup.as_fd());
     match equipped {
         Ok(userns) => Ok(Started {
@@ -61,19 +64,27 @@ pub(super) fn start(request: &StartRequest, init: fn(Init) -> i32) -> Result<Sta
     }
 }
 
+/// Control groups, opened with the rights of the host that the child no longer has.
+struct Groups {
+    clone_into: Option<File>,
+    tasks: Vec<File>,
+}
+
+fn open_groups(placement: &Placement) -> Result<Groups, Failure> {
+    let failed = |path: &Path| format!("opening the cgroup {}", path.display());
+    let open = |path: &PathBuf| File::open(path).doing(|| failed(path));
+    let write = |path: &PathBuf| File::options().write(true).open(path).doing(|| failed(path));
+    Ok(Groups {
+        clone_into: placement.clone_into.as_ref().map(open).transpose()?,
+        tasks: placement.tasks.iter().map(write).collect::<Result<_, _>>()?,
+    })
+}
+
 fn equip(request: &StartRequest, pid: i32, setup: BorrowedFd<'_>) -> Result<OwnedFd, Failure> {
     let map = format!("0 {} {IDS_PER_SANDBOX}\n", request.first_id);
     for file in ["uid_map", "gid_map"] {
         let path = format!("/proc/{pid}/{file}");
         fs::write(&path, &map).doing(|| format!("writing {path}"))?;
-    }
-    for path in &request.cgroup_procs {
-        // Not fs::write, which would create a file where a cgroup has vanished.
-        File::options()
-            .write(true)
-            .open(path)
-            .and_then(|mut file| file.write_all(pid.to_string().as_bytes()))
-            .doing(|| format!("entering the cgroup {}", path.display()))?;
     }
     let path = format!("/proc/{pid}/ns/user");
     let userns = OwnedFd::from(File::open(&path).doing(|| format!("opening {path}"))?);
