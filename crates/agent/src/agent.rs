@@ -3,11 +3,12 @@
 
 use std::future::Future;
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::{fs, io};
 
 use airlock_agent_protocol::limits::CLAIM_WAIT_MS;
-use airlock_agent_protocol::{Assignment, ClaimRequest, PROTOCOL_VERSION};
+use airlock_agent_protocol::{ClaimReply, ClaimRequest, PROTOCOL_VERSION};
 use airlock_domain::AgentId;
 use airlock_sandbox::{LauncherError, LauncherOptions, Network, ReapError, reap_leftovers};
 use tokio::task::JoinSet;
@@ -17,7 +18,7 @@ use crate::id_block::{self, IdBlock};
 use crate::images::{ImageError, ImageStore};
 use crate::leash::{Leash, StopCause};
 use crate::limits;
-use crate::link::{Backoff, ServerLink};
+use crate::link::{Backoff, LinkError, ServerLink};
 use crate::resource_class::Machine;
 use crate::slice;
 use crate::spool::SpoolDisk;
@@ -147,33 +148,53 @@ impl Agent {
         let running = Running::default();
         let mut slices = JoinSet::new();
         let mut backoff = Backoff::default();
+        // A claim once asked for is waited for, whatever else happens: work that was given to a question nobody listens
+        // to any more would lie until its lease runs out.
+        let mut asking = None;
         tokio::pin!(shutdown);
         loop {
             let free = self
                 .slots
                 .saturating_sub(u32::try_from(slices.len()).unwrap_or(u32::MAX));
-            let claimed = tokio::select! {
+            if free > 0 && asking.is_none() {
+                asking = Some(Box::pin(self.ask(free)));
+            }
+            let answer = tokio::select! {
                 biased;
                 () = &mut shutdown => break,
                 Some(_ended) = slices.join_next() => continue,
-                claimed = self.claim(free, &mut backoff), if free > 0 => claimed,
+                answer = answer_of(&mut asking) => answer,
             };
-            if let Some(assignment) = claimed {
-                let leash = running.add();
-                slices.spawn(slice::run(
-                    Arc::clone(&self.here),
-                    Arc::clone(&self.link),
-                    assignment,
-                    leash,
-                ));
+            asking = None;
+            match answer {
+                Ok(ClaimReply { assignment: None }) => backoff.reset(),
+                Ok(ClaimReply {
+                    assignment: Some(assignment),
+                }) => {
+                    backoff.reset();
+                    let leash = running.add();
+                    slices.spawn(slice::run(
+                        Arc::clone(&self.here),
+                        Arc::clone(&self.link),
+                        assignment,
+                        leash,
+                    ));
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "asking for work");
+                    tokio::select! {
+                        () = &mut shutdown => break,
+                        () = tokio::time::sleep(backoff.next()) => {}
+                    }
+                }
             }
         }
         running.stop_all();
         while slices.join_next().await.is_some() {}
     }
 
-    /// Waits for work; a server that is away is asked again after a pause.
-    async fn claim(&self, free: u32, backoff: &mut Backoff) -> Option<Assignment> {
+    /// Asks for work once.
+    async fn ask(&self, free: u32) -> Result<ClaimReply, LinkError> {
         let request = ClaimRequest {
             protocol: PROTOCOL_VERSION,
             agent: self.id,
@@ -181,17 +202,18 @@ impl Agent {
             free,
             wait_ms: CLAIM_WAIT_MS,
         };
-        match self.link.claim(request).await {
-            Ok(reply) => {
-                backoff.reset();
-                reply.assignment
-            }
-            Err(error) => {
-                tracing::warn!(%error, "asking for work");
-                tokio::time::sleep(backoff.next()).await;
-                None
-            }
-        }
+        self.link.claim(request).await
+    }
+}
+
+/// The answer to the question under way; never, when there is none.
+async fn answer_of<F>(asking: &mut Option<Pin<Box<F>>>) -> Result<ClaimReply, LinkError>
+where
+    F: Future<Output = Result<ClaimReply, LinkError>>,
+{
+    match asking {
+        Some(asking) => asking.await,
+        None => std::future::pending().await,
     }
 }
 

@@ -20,6 +20,13 @@ use clap::Parser as _;
 fn main() -> ExitCode {
     let arguments = cli::Arguments::parse();
     logging(arguments.verbose);
+    // Before any thread is there: what is asked of the kernel then holds for all of them.
+    if let cli::Command::Vault(_) = &arguments.command
+        && let Err(error) = wiring::vault::protect()
+    {
+        terminal::error(&format!("{error:#}"));
+        return cli::exit::FAILED;
+    }
     airlock_transport::provider::install();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,

@@ -1,7 +1,6 @@
 //! Connects crates that do not know each other: keys to their library, the git door and the agent to the control plane.
 
 pub(crate) mod access;
-#[cfg(any())]
 pub(crate) mod agent;
 pub(crate) mod keys;
 pub(crate) mod link;

@@ -7,6 +7,7 @@ use clap::Args;
 
 use super::{exit, places, require_root};
 use crate::processes::{self, Ready};
+use crate::wiring::agent;
 
 #[derive(Debug, Args)]
 pub(crate) struct AgentArguments {
@@ -26,6 +27,6 @@ pub(crate) async fn run(arguments: AgentArguments) -> anyhow::Result<ExitCode> {
     require_root("airlock agent")?;
     let data_dir = places::data_dir(arguments.data_dir);
     let ready = || Ready { url: None, ssh: None }.say();
-    let _ = (ready, data_dir); //TEMP
+    agent::serve(&data_dir, arguments.slots, ready, processes::asked_to_stop()).await?;
     Ok(exit::OK)
 }

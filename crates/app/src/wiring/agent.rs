@@ -2,16 +2,22 @@
 //! server over HTTPS, and renews the certificate before it ends.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
-use airlock_agent::{Agent, AgentConfig, HttpsLink};
+use airlock_agent::{Agent, AgentConfig, ArtifactBody, HttpsLink, LinkError, ServerLink};
+use airlock_agent_protocol::{
+    ArtifactHeader, ArtifactStored, ClaimReply, ClaimRequest, FinishRequest, Heartbeat, HeartbeatReply,
+    LogAck, LogHeader, StepReport,
+};
 use airlock_backends::SystemClock;
 use airlock_domain::AgentId;
 use airlock_driver_interfaces::Clock as _;
 use airlock_transport::ca::{AgentKey, InstanceCa};
 use airlock_transport::tls::{ClientTls, client_config};
 use anyhow::Context as _;
+use async_trait::async_trait;
+use bytes::Bytes;
 
 use crate::cli::places;
 use crate::{endpoint, processes, task_binary};
@@ -36,7 +42,10 @@ pub(crate) async fn serve(
     processes::data_dir(&folder)?;
     let id = kept_id(&folder)?;
     let ca = InstanceCa::open(&data_dir.join("tls"), SystemTime::now())?;
-    let link = Arc::new(HttpsLink::new(&server.url, &certified(&ca, id)?));
+    let link = Arc::new(Renewable(RwLock::new(HttpsLink::new(
+        &server.url,
+        &certified(&ca, id)?,
+    ))));
     let config = AgentConfig {
         data_dir: folder,
         image_cache: places::image_cache(data_dir),
@@ -45,13 +54,13 @@ pub(crate) async fn serve(
         name: rustix::system::uname().nodename().to_string_lossy().into_owned(),
         slots,
     };
-    let agent = Agent::new(config, Arc::<HttpsLink>::clone(&link)).context("starting the agent")?;
+    let agent = Agent::new(config, Arc::<Renewable>::clone(&link)).context("starting the agent")?;
     ready();
     let renew = async {
         loop {
             tokio::time::sleep(RENEW_AFTER).await;
             match certified(&ca, id) {
-                Ok(tls) => link.set_tls(&tls),
+                Ok(tls) => link.replace(HttpsLink::new(&server.url, &tls)),
                 Err(error) => tracing::error!("the agent's certificate could not be renewed: {error:#}"),
             }
         }
@@ -84,4 +93,48 @@ fn kept_id(folder: &Path) -> anyhow::Result<AgentId> {
     let id = AgentId::new(SystemClock.new_id());
     processes::write_private(&file, id.to_string().as_bytes())?;
     Ok(id)
+}
+
+/// A link whose certificate can be replaced while jobs run: calls under way end on the old one.
+struct Renewable(RwLock<HttpsLink>);
+
+impl Renewable {
+    fn now(&self) -> HttpsLink {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn replace(&self, link: HttpsLink) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = link;
+    }
+}
+
+#[async_trait]
+impl ServerLink for Renewable {
+    async fn claim(&self, request: ClaimRequest) -> Result<ClaimReply, LinkError> {
+        self.now().claim(request).await
+    }
+
+    async fn step(&self, report: StepReport) -> Result<(), LinkError> {
+        self.now().step(report).await
+    }
+
+    async fn log(&self, header: LogHeader, bytes: Bytes) -> Result<LogAck, LinkError> {
+        self.now().log(header, bytes).await
+    }
+
+    async fn artifact(
+        &self,
+        header: ArtifactHeader,
+        body: ArtifactBody,
+    ) -> Result<ArtifactStored, LinkError> {
+        self.now().artifact(header, body).await
+    }
+
+    async fn heartbeat(&self, beat: Heartbeat) -> Result<HeartbeatReply, LinkError> {
+        self.now().heartbeat(beat).await
+    }
+
+    async fn finish(&self, request: FinishRequest) -> Result<(), LinkError> {
+        self.now().finish(request).await
+    }
 }

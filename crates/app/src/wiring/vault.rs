@@ -16,14 +16,19 @@ fn token(data_dir: &Path) -> PathBuf {
     data_dir.join("run/vault.token")
 }
 
+/// Protects this process's memory: no dumps, no tracing, no swap where that can be had.
+pub(crate) fn protect() -> anyhow::Result<()> {
+    let hardening: Hardening = harden().context("protecting the key holder's memory")?;
+    tracing::info!(?hardening, "the key holder's memory is protected");
+    Ok(())
+}
+
 /// Serves the keys below `data_dir/vault` until `shutdown` completes; `ready` is called when the socket answers.
 pub(crate) async fn serve(
     data_dir: &Path,
     ready: impl FnOnce(),
     shutdown: impl Future<Output = ()> + Send,
 ) -> anyhow::Result<()> {
-    let hardening: Hardening = harden().context("protecting the key holder's memory")?;
-    tracing::info!(?hardening, "the key holder's memory is protected");
     let engine = Engine::open_or_create(&data_dir.join("vault"), Arc::new(SystemClock))
         .context("opening the keyring")?
         .with_on_open(Arc::new(|opening| {
