@@ -22,10 +22,22 @@ fn the_example_is_green_and_its_artifact_is_the_file() -> anyhow::Result<()> {
     for line in ["✔ workflow hello  success", "GREETING_TOKEN is set", "Hello"] {
         assert!(done.stdout.contains(line), "no {line:?} in:\n{}", done.stdout);
     }
-    let deploy = done.stdout.lines().find(|line| line.contains("deploy") && line.contains("not_run"));
-    assert!(deploy.is_some_and(|line| line.contains("branches")), "{}", done.stdout);
+    let deploy = done
+        .stdout
+        .lines()
+        .find(|line| line.contains("deploy") && line.contains("not_run"));
+    assert!(
+        deploy.is_some_and(|line| line.contains("branches")),
+        "{}",
+        done.stdout
+    );
     let archive = saved.join("package/0/packages/hello.tar.gz");
-    let listed = Run::new("tar").arg("-tzf").arg(&archive).directory(data.path()).finish()?.success()?;
+    let listed = Run::new("tar")
+        .arg("-tzf")
+        .arg(&archive)
+        .directory(data.path())
+        .finish()?
+        .success()?;
     assert_eq!(listed.stdout.trim(), "hello");
     Ok(())
 }
@@ -34,7 +46,11 @@ fn the_example_is_green_and_its_artifact_is_the_file() -> anyhow::Result<()> {
 fn a_matrix_with_an_approval_runs_when_it_is_given_and_stops_when_it_is_not() -> anyhow::Result<()> {
     let data = DataDir::new()?;
     let example = support::example("approval");
-    let done = support::airlock_run(&data)?.arg(&example).args(["--approve", "hold"]).finish()?.success()?;
+    let done = support::airlock_run(&data)?
+        .arg(&example)
+        .args(["--approve", "hold"])
+        .finish()?
+        .success()?;
     assert!(done.stdout.contains("approved by"), "{}", done.stdout);
     let done = support::airlock_run(&data)?.arg(&example).finish()?.failure(1)?;
     assert!(done.stderr.contains("--approve 'hold'"), "{}", done.stderr);
@@ -45,11 +61,22 @@ fn a_matrix_with_an_approval_runs_when_it_is_given_and_stops_when_it_is_not() ->
 #[test]
 fn a_red_job_shows_its_failing_line_and_why() -> anyhow::Result<()> {
     let data = DataDir::new()?;
-    let done = one_job(&data, "- run: {name: Compile, command: \"echo line-before; false_command_x; echo never\"}")?;
+    let done = one_job(
+        &data,
+        "- run: {name: Compile, command: \"echo line-before; false_command_x; echo never\"}",
+    )?;
     let done = done.failure(1)?;
     assert!(done.stdout.contains("line-before"), "{}", done.stdout);
-    assert!(done.stdout.contains("false_command_x: command not found"), "{}", done.stdout);
-    assert!(done.stdout.contains("'Compile' exited with code 127"), "{}", done.stdout);
+    assert!(
+        done.stdout.contains("false_command_x: command not found"),
+        "{}",
+        done.stdout
+    );
+    assert!(
+        done.stdout.contains("'Compile' exited with code 127"),
+        "{}",
+        done.stdout
+    );
     assert!(!done.stdout.contains("never"), "{}", done.stdout);
     Ok(())
 }
@@ -65,12 +92,19 @@ fn steps_keep_circleci_s_order_after_a_failure() -> anyhow::Result<()> {
       - run: {name: four, command: 'echo four-ran', when: on_fail}
       - run: {name: five, command: 'echo five-ran', when: always}";
     let done = one_job(&data, steps)?.failure(1)?;
-    for (line, there) in
-        [("two sees from-one", true), ("three-ran", false), ("four-ran", true), ("five-ran", true)]
-    {
+    for (line, there) in [
+        ("two sees from-one", true),
+        ("three-ran", false),
+        ("four-ran", true),
+        ("five-ran", true),
+    ] {
         assert_eq!(done.stdout.contains(line), there, "{line}:\n{}", done.stdout);
     }
-    assert!(done.stdout.contains("'two' exited with code 3"), "{}", done.stdout);
+    assert!(
+        done.stdout.contains("'two' exited with code 3"),
+        "{}",
+        done.stdout
+    );
     Ok(())
 }
 
@@ -80,7 +114,10 @@ fn two_hundred_steps_run_in_order() -> anyhow::Result<()> {
     let data = DataDir::new()?;
     let mut steps = String::new();
     for number in 0..200 {
-        write!(steps, "\n      - run: {{name: s{number}, command: 'test $(cat n 2>/dev/null || echo 0) = {number} && echo $(({number} + 1)) > n'}}")?;
+        write!(
+            steps,
+            "\n      - run: {{name: s{number}, command: 'test $(cat n 2>/dev/null || echo 0) = {number} && echo $(({number} + 1)) > n'}}"
+        )?;
     }
     steps.push_str("\n      - run: 'echo counted $(cat n)'");
     let done = one_job(&data, &steps)?.success()?;
@@ -112,12 +149,24 @@ fn secrets_are_masked_in_what_people_see() -> anyhow::Result<()> {
     let data = DataDir::new()?;
     let secrets = data.write("secrets", "TOKEN=canary-4711-secret\n")?;
     let checkout = Checkout::with_steps(&data, "- run: 'echo \"plain $TOKEN end\"; echo ${#TOKEN}'")?;
-    let masked = support::airlock_run(&data)?.arg(&checkout.folder).arg("--secrets").arg(&secrets).finish()?.success()?;
+    let masked = support::airlock_run(&data)?
+        .arg(&checkout.folder)
+        .arg("--secrets")
+        .arg(&secrets)
+        .finish()?
+        .success()?;
     assert!(masked.stdout.contains("plain **** end"), "{}", masked.stdout);
-    assert!(masked.stdout.contains("│ 18"), "the step itself must see the value:\n{}", masked.stdout);
+    assert!(
+        masked.stdout.contains("│ 18"),
+        "the step itself must see the value:\n{}",
+        masked.stdout
+    );
     assert!(!masked.stdout.contains("canary-4711"), "{}", masked.stdout);
     // Positive control: a value that nobody declared secret is shown.
-    let open = one_job(&data, "- run: {command: 'echo \"plain $TOKEN end\"', environment: {TOKEN: canary-4711-secret}}")?;
+    let open = one_job(
+        &data,
+        "- run: {command: 'echo \"plain $TOKEN end\"', environment: {TOKEN: canary-4711-secret}}",
+    )?;
     assert!(open.success()?.stdout.contains("plain canary-4711-secret end"));
     Ok(())
 }
@@ -125,24 +174,39 @@ fn secrets_are_masked_in_what_people_see() -> anyhow::Result<()> {
 #[test]
 fn a_fork_bomb_and_a_memory_hog_end_with_their_reason_and_the_next_job_runs() -> anyhow::Result<()> {
     let data = DataDir::new()?;
-    let config = "
+    let config = r#"
 version: 2.1
 jobs:
   bomb:
     docker: [{image: airlock/base}]
     resource_class: small
-    steps: [{run: {name: bomb, command: 'perl -e "for (1..99999) { my \\$p = fork; if (!defined \\$p) { print \\"refused\\\\n\\"; exit 1 } if (!\\$p) { sleep 1000; exit } }"'}}]
+    steps:
+      - run:
+          name: bomb
+          command: |
+            perl -e 'for (1..99999) { my $p = fork; if (!defined $p) { print "refused\n"; exit 1 } if (!$p) { sleep 1000; exit } }'
   hog:
     docker: [{image: airlock/base}]
     resource_class: small
-    steps: [{run: {name: hog, command: 'x=$(head -c 3G /dev/zero | tr \"\\0\" x); echo ${#x}'}}]
+    steps:
+      - run:
+          name: hog
+          command: x=$(head -c 3G /dev/zero | tr "\0" x); echo ${#x}
   next:
     docker: [{image: airlock/base}]
     steps: [{run: echo the-next-job-runs}]
-workflows: {ci: {jobs: [bomb, {hog: {requires: [{bomb: [success, failed]}]}}, {next: {requires: [{hog: [success, failed]}]}}]}}
-";
+workflows:
+  ci:
+    jobs:
+      - bomb
+      - hog: {requires: [{bomb: [success, failed]}]}
+      - next: {requires: [{hog: [success, failed]}]}
+"#;
     let checkout = Checkout::new(&data, config)?;
-    let done = support::airlock_run(&data)?.arg(&checkout.folder).finish()?.failure(1)?;
+    let done = support::airlock_run(&data)?
+        .arg(&checkout.folder)
+        .finish()?
+        .failure(1)?;
     assert!(done.stdout.contains("memory limit"), "{}", done.stdout);
     assert!(done.stdout.contains("process"), "{}", done.stdout);
     assert!(done.stdout.contains("the-next-job-runs"), "{}", done.stdout);
@@ -176,7 +240,10 @@ jobs:
 "
     );
     let checkout = Checkout::new(&data, &config)?;
-    let done = support::airlock_run(&data)?.arg(&checkout.folder).finish()?.success()?;
+    let done = support::airlock_run(&data)?
+        .arg(&checkout.folder)
+        .finish()?
+        .success()?;
     assert_eq!(done.stdout.matches("sees-itself").count(), 2, "{}", done.stdout);
     assert!(!done.stdout.contains("SEES-THE-OTHER"), "{}", done.stdout);
     let times = |word: &str| -> Vec<u128> {
@@ -185,7 +252,11 @@ jobs:
     };
     let (from, until) = (times("│ from "), times("│ until "));
     assert_eq!((from.len(), until.len()), (2, 2), "{}", done.stdout);
-    assert!(from.iter().max() < until.iter().min(), "the slices did not run at once:\n{}", done.stdout);
+    assert!(
+        from.iter().max() < until.iter().min(),
+        "the slices did not run at once:\n{}",
+        done.stdout
+    );
     Ok(())
 }
 
@@ -193,7 +264,10 @@ jobs:
 fn wrong_configs_are_told_with_their_place() -> anyhow::Result<()> {
     for (config, words) in [
         ("version: 2.1\njobs:\n  build: [", vec!["config.yml", "3"]),
-        ("version: 2.1\nworkflows: {ci: {jobs: [nope]}}\n", vec!["nope", ":2:"]),
+        (
+            "version: 2.1\nworkflows: {ci: {jobs: [nope]}}\n",
+            vec!["nope", ":2:"],
+        ),
         (
             "version: 2.1\njobs:\n  build:\n    docker: [{image: airlock/base}]\n    steps:\n      - run:\n          comand: make\n",
             vec!["comand", "command", ":7:"],
@@ -205,9 +279,17 @@ fn wrong_configs_are_told_with_their_place() -> anyhow::Result<()> {
     ] {
         let data = DataDir::new()?;
         let checkout = Checkout::new(&data, config)?;
-        let done = support::airlock_run(&data)?.arg(&checkout.folder).finish()?.failure(1)?;
+        let done = support::airlock_run(&data)?
+            .arg(&checkout.folder)
+            .finish()?
+            .failure(1)?;
         for word in words {
-            assert!(done.stdout.contains(word), "no {word:?} in:\n{}{}", done.stdout, done.stderr);
+            assert!(
+                done.stdout.contains(word),
+                "no {word:?} in:\n{}{}",
+                done.stdout,
+                done.stderr
+            );
         }
     }
     Ok(())
@@ -218,8 +300,15 @@ fn an_unknown_image_says_what_to_do_and_a_folder_without_config_too() -> anyhow:
     let data = DataDir::new()?;
     let config = "version: 2.1\njobs: {build: {docker: [{image: cimg/base:2024.01}], steps: [{run: x}]}}\n";
     let checkout = Checkout::new(&data, config)?;
-    let done = support::airlock_run(&data)?.arg(&checkout.folder).finish()?.failure(1)?;
-    assert!(done.stdout.contains("cimg/base:2024.01") && done.stdout.contains("build-base"), "{}", done.stdout);
+    let done = support::airlock_run(&data)?
+        .arg(&checkout.folder)
+        .finish()?
+        .failure(1)?;
+    assert!(
+        done.stdout.contains("cimg/base:2024.01") && done.stdout.contains("build-base"),
+        "{}",
+        done.stdout
+    );
     let empty = data.join("empty");
     std::fs::create_dir(&empty).context("making an empty folder")?;
     let done = support::airlock_run(&data)?.arg(&empty).finish()?.failure(1)?;
@@ -231,14 +320,49 @@ fn an_unknown_image_says_what_to_do_and_a_folder_without_config_too() -> anyhow:
 fn json_is_one_event_a_line_with_a_start_and_an_end_for_every_step() -> anyhow::Result<()> {
     let data = DataDir::new()?;
     let checkout = Checkout::with_steps(&data, "- run: {name: say, command: echo hello-json}")?;
-    let done = support::airlock_run(&data)?.arg(&checkout.folder).arg("--json").finish()?.success()?;
+    let done = support::airlock_run(&data)?
+        .arg(&checkout.folder)
+        .arg("--json")
+        .finish()?
+        .success()?;
     let lines: Vec<&str> = done.stdout.lines().collect();
-    assert!(lines.iter().all(|line| line.starts_with('{') && line.ends_with('}')), "{}", done.stdout);
-    let count = |words: &[&str]| lines.iter().filter(|line| words.iter().all(|word| line.contains(word))).count();
-    assert_eq!(count(&["\"type\":\"step_start\"", "\"step\":\"say\""]), 1, "{}", done.stdout);
-    assert_eq!(count(&["\"type\":\"step_end\"", "\"step\":\"say\"", "\"exit_code\":0"]), 1, "{}", done.stdout);
-    assert_eq!(count(&["\"type\":\"output\"", "hello-json"]), 1, "{}", done.stdout);
-    assert_eq!(count(&["\"type\":\"workflow\"", "\"status\":\"success\""]), 1, "{}", done.stdout);
+    assert!(
+        lines
+            .iter()
+            .all(|line| line.starts_with('{') && line.ends_with('}')),
+        "{}",
+        done.stdout
+    );
+    let count = |words: &[&str]| {
+        lines
+            .iter()
+            .filter(|line| words.iter().all(|word| line.contains(word)))
+            .count()
+    };
+    assert_eq!(
+        count(&["\"type\":\"step_start\"", "\"step\":\"say\""]),
+        1,
+        "{}",
+        done.stdout
+    );
+    assert_eq!(
+        count(&["\"type\":\"step_end\"", "\"step\":\"say\"", "\"exit_code\":0"]),
+        1,
+        "{}",
+        done.stdout
+    );
+    assert_eq!(
+        count(&["\"type\":\"output\"", "hello-json"]),
+        1,
+        "{}",
+        done.stdout
+    );
+    assert_eq!(
+        count(&["\"type\":\"workflow\"", "\"status\":\"success\""]),
+        1,
+        "{}",
+        done.stdout
+    );
     Ok(())
 }
 
@@ -250,13 +374,23 @@ fn one_job(data: &DataDir, steps: &str) -> anyhow::Result<Finished> {
 #[test]
 fn nothing_is_left_when_a_run_has_ended() -> anyhow::Result<()> {
     let data = DataDir::new()?;
-    one_job(&data, "- run: 'sleep 7654321 & setsid sleep 7654321 & echo left-behind'")?.success()?;
-    let left = Run::new("pgrep").args(["-f", "sleep 7654321"]).directory(data.path()).finish()?;
+    one_job(
+        &data,
+        "- run: 'sleep 7654321 & setsid sleep 7654321 & echo left-behind'",
+    )?
+    .success()?;
+    let left = Run::new("pgrep")
+        .args(["-f", "sleep 7654321"])
+        .directory(data.path())
+        .finish()?;
     assert_eq!(left.stdout, "", "processes outlived their sandbox");
     let runs = std::fs::read_dir(data.join("airlock/runs")).context("reading the runs folder")?;
     assert_eq!(runs.count(), 0, "a run left its folder");
     let mounts = std::fs::read_to_string("/proc/self/mountinfo").context("reading mounts")?;
     let folder = data.path().display().to_string();
-    assert!(!mounts.lines().any(|line| line.contains(&folder)), "a mount outlived its sandbox");
+    assert!(
+        !mounts.lines().any(|line| line.contains(&folder)),
+        "a mount outlived its sandbox"
+    );
     Ok(())
 }

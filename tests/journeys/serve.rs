@@ -10,20 +10,56 @@ fn a_push_becomes_a_green_pipeline_and_its_artifact_is_the_file() -> anyhow::Res
     let data = DataDir::new()?;
     let instance = Instance::start(&data)?;
     let pushed = instance.push_example("demo/hello", "hello")?;
-    assert!(pushed.stderr.contains("Pipeline #1 for branch main: https://localhost:"), "{}", pushed.stderr);
-    instance.airlock()?.args(["secret", "set", "demo/hello", "GREETING_TOKEN"]).input("canary-4711\n").finish()?.success()?;
+    assert!(
+        pushed
+            .stderr
+            .contains("Pipeline #1 for branch main: https://localhost:"),
+        "{}",
+        pushed.stderr
+    );
+    instance
+        .airlock()?
+        .args(["secret", "set", "demo/hello", "GREETING_TOKEN"])
+        .input("canary-4711\n")
+        .finish()?
+        .success()?;
 
-    let watched = instance.airlock()?.args(["pipeline", "watch", "demo/hello"]).finish()?.success()?;
-    assert!(watched.stdout.contains("✔ workflow hello  success"), "{}", watched.stdout);
+    let watched = instance
+        .airlock()?
+        .args(["pipeline", "watch", "demo/hello"])
+        .finish()?
+        .success()?;
+    assert!(
+        watched.stdout.contains("✔ workflow hello  success"),
+        "{}",
+        watched.stdout
+    );
 
-    let events = instance.airlock()?.args(["pipeline", "watch", "demo/hello", "--json"]).finish()?.success()?;
+    let events = instance
+        .airlock()?
+        .args(["pipeline", "watch", "demo/hello", "--json"])
+        .finish()?
+        .success()?;
     let job = support::job_id(&events.stdout, "package").context("no job 'package' in the events")?;
     let saved = data.join("saved");
-    instance.airlock()?.args(["job", "artifacts", &job, "--save"]).arg(&saved).finish()?.success()?;
-    let listed = Run::new("tar").arg("-tzf").arg(saved.join("0/packages/hello.tar.gz")).directory(data.path()).finish()?;
+    instance
+        .airlock()?
+        .args(["job", "artifacts", &job, "--save"])
+        .arg(&saved)
+        .finish()?
+        .success()?;
+    let listed = Run::new("tar")
+        .arg("-tzf")
+        .arg(saved.join("0/packages/hello.tar.gz"))
+        .directory(data.path())
+        .finish()?;
     assert_eq!(listed.success()?.stdout.trim(), "hello");
 
-    let logs = instance.airlock()?.args(["job", "logs", &job]).finish()?.success()?;
+    let logs = instance
+        .airlock()?
+        .args(["job", "logs", &job])
+        .finish()?
+        .success()?;
     assert!(logs.stdout.contains("GREETING_TOKEN"), "{}", logs.stdout);
     let audit = instance.airlock()?.args(["admin", "audit"]).finish()?.success()?;
     for action in ["project.create", "pipeline.start", "secret.set"] {
@@ -37,15 +73,39 @@ fn secrets_reach_jobs_and_nothing_else() -> anyhow::Result<()> {
     let data = DataDir::new()?;
     let instance = Instance::start(&data)?;
     instance.create_project("demo/secret")?;
-    instance.airlock()?.args(["secret", "set", "demo/secret", "TOKEN"]).input("canary-4711-x9\n").finish()?.success()?;
-    let listed = instance.airlock()?.args(["secret", "list", "demo/secret"]).finish()?.success()?;
+    instance
+        .airlock()?
+        .args(["secret", "set", "demo/secret", "TOKEN"])
+        .input("canary-4711-x9\n")
+        .finish()?
+        .success()?;
+    let listed = instance
+        .airlock()?
+        .args(["secret", "list", "demo/secret"])
+        .finish()?
+        .success()?;
     assert_eq!(listed.stdout, "TOKEN\n");
-    instance.push_config("demo/secret", &support::one_job("- run: 'echo \"value $TOKEN\"; echo length ${#TOKEN}'"))?;
-    let watched = instance.airlock()?.args(["pipeline", "watch", "demo/secret"]).finish()?.success()?;
-    assert!(watched.stdout.contains("value ****") && watched.stdout.contains("length 14"), "{}", watched.stdout);
+    instance.push_config(
+        "demo/secret",
+        &support::one_job("- run: 'echo \"value $TOKEN\"; echo length ${#TOKEN}'"),
+    )?;
+    let watched = instance
+        .airlock()?
+        .args(["pipeline", "watch", "demo/secret"])
+        .finish()?
+        .success()?;
+    assert!(
+        watched.stdout.contains("value ****") && watched.stdout.contains("length 14"),
+        "{}",
+        watched.stdout
+    );
     // Nothing on disk holds the value, in the clear or as base64. Positive control: the name is there.
     let search = |what: &str| {
-        Run::new("grep").args(["-rla", what]).arg(data.join("airlock")).directory(data.path()).finish()
+        Run::new("grep")
+            .args(["-rla", what])
+            .arg(data.join("airlock"))
+            .directory(data.path())
+            .finish()
     };
     assert_eq!(search("canary-4711-x9")?.stdout, "");
     assert_eq!(search("Y2FuYXJ5LTQ3MTEteD")?.stdout, "");
@@ -58,23 +118,47 @@ fn a_server_that_is_killed_while_a_job_prints_loses_no_line_and_doubles_none() -
     let data = DataDir::new()?;
     let instance = Instance::start(&data)?;
     instance.create_project("demo/lines")?;
-    let config = support::one_job("- run: {name: count, command: 'for i in $(seq 3000); do echo line-$i; sleep 0.002; done'}");
+    let config = support::one_job(
+        "- run: {name: count, command: 'for i in $(seq 3000); do echo line-$i; sleep 0.002; done'}",
+    );
     instance.push_config("demo/lines", &config)?;
     for milestone in [100, 600, 1200] {
-        let mut watch = Watched::start(&instance.airlock()?.args(["pipeline", "watch", "demo/lines", "--json"]))?;
+        let mut watch =
+            Watched::start(
+                &instance
+                    .airlock()?
+                    .args(["pipeline", "watch", "demo/lines", "--json"]),
+            )?;
         watch.wait_for_line("the milestone", PATIENCE, |line| {
-            let numbers = line.text.split("line-").skip(1).filter_map(|rest| rest.split('\\').next()?.parse().ok());
+            let numbers = line
+                .text
+                .split("line-")
+                .skip(1)
+                .filter_map(|rest| rest.split('\\').next()?.parse().ok());
             numbers.max().is_some_and(|number: u32| number >= milestone)
         })?;
         instance.kill("server")?;
     }
     wait_for("the pipeline's end", PATIENCE, || {
-        let done = instance.airlock().ok()?.args(["pipeline", "watch", "demo/lines"]).finish().ok()?;
+        let done = instance
+            .airlock()
+            .ok()?
+            .args(["pipeline", "watch", "demo/lines"])
+            .finish()
+            .ok()?;
         done.status.success().then_some(())
     })?;
     let job = instance.newest_job("demo/lines")?.context("no job")?;
-    let log = instance.airlock()?.args(["job", "logs", &job]).finish()?.success()?;
-    let lines: Vec<&str> = log.stdout.lines().filter(|line| line.starts_with("line-")).collect();
+    let log = instance
+        .airlock()?
+        .args(["job", "logs", &job])
+        .finish()?
+        .success()?;
+    let lines: Vec<&str> = log
+        .stdout
+        .lines()
+        .filter(|line| line.starts_with("line-"))
+        .collect();
     let wanted: Vec<String> = (1..=3000).map(|number| format!("line-{number}")).collect();
     assert_eq!(lines, wanted);
     Ok(())
@@ -85,19 +169,46 @@ fn a_second_start_on_the_same_directory_resumes() -> anyhow::Result<()> {
     let data = DataDir::new()?;
     let first = Instance::start(&data)?;
     first.push_example("demo/hello", "hello")?;
-    first.airlock()?.args(["pipeline", "watch", "demo/hello"]).finish()?.success()?;
+    first
+        .airlock()?
+        .args(["pipeline", "watch", "demo/hello"])
+        .finish()?
+        .success()?;
     let again = support::airlock(&data)?
-        .args(["up", "--https", "127.0.0.1:0", "--ssh", "127.0.0.1:0", "--data-dir"])
+        .args([
+            "up",
+            "--https",
+            "127.0.0.1:0",
+            "--ssh",
+            "127.0.0.1:0",
+            "--data-dir",
+        ])
         .arg(data.join("airlock"))
         .finish()?
         .failure(1)?;
-    assert!(again.stderr.contains("runs on") && again.stderr.contains("already"), "{}", again.stderr);
+    assert!(
+        again.stderr.contains("runs on") && again.stderr.contains("already"),
+        "{}",
+        again.stderr
+    );
     first.stop()?;
     let second = Instance::start(&data)?;
-    let listed = second.airlock()?.args(["pipeline", "list", "demo/hello"]).finish()?.success()?;
+    let listed = second
+        .airlock()?
+        .args(["pipeline", "list", "demo/hello"])
+        .finish()?
+        .success()?;
     assert!(listed.stdout.contains("#1"), "{}", listed.stdout);
-    second.airlock()?.args(["pipeline", "trigger", "demo/hello"]).finish()?.success()?;
-    let watched = second.airlock()?.args(["pipeline", "watch", "demo/hello"]).finish()?.success()?;
+    second
+        .airlock()?
+        .args(["pipeline", "trigger", "demo/hello"])
+        .finish()?
+        .success()?;
+    let watched = second
+        .airlock()?
+        .args(["pipeline", "watch", "demo/hello"])
+        .finish()?
+        .success()?;
     assert!(watched.stdout.contains("success"), "{}", watched.stdout);
     Ok(())
 }
@@ -108,10 +219,21 @@ fn what_cannot_start_says_why_in_one_error() -> anyhow::Result<()> {
     let instance = Instance::start(&data)?;
     let taken = instance.https_address()?;
     let up = |folder: &std::path::Path| -> anyhow::Result<Run> {
-        Ok(support::airlock(&data)?.arg("up").arg("--data-dir").arg(folder).args(["--ssh", "127.0.0.1:0"]))
+        Ok(support::airlock(&data)?
+            .arg("up")
+            .arg("--data-dir")
+            .arg(folder)
+            .args(["--ssh", "127.0.0.1:0"]))
     };
-    let busy = up(&data.join("other"))?.args(["--https", &taken]).finish()?.failure(1)?;
-    assert!(busy.stderr.contains(&taken) && busy.stderr.contains("--https"), "{}", busy.stderr);
+    let busy = up(&data.join("other"))?
+        .args(["--https", &taken])
+        .finish()?
+        .failure(1)?;
+    assert!(
+        busy.stderr.contains(&taken) && busy.stderr.contains("--https"),
+        "{}",
+        busy.stderr
+    );
     let file = data.write("a-file", "x")?;
     let unwritable = up(&file)?.args(["--https", "127.0.0.1:0"]).finish()?.failure(1)?;
     assert!(unwritable.stderr.contains("--data-dir"), "{}", unwritable.stderr);
@@ -126,16 +248,32 @@ fn a_stranger_s_key_and_a_repository_without_config_are_told_so() -> anyhow::Res
     instance.create_project("demo/bare")?;
     let pushed = instance.push_files("demo/bare", &[("README", "nothing to build")])?;
     assert!(pushed.stderr.contains("Pipeline #1"), "{}", pushed.stderr);
-    let watched = instance.airlock()?.args(["pipeline", "watch", "demo/bare"]).finish()?.failure(1)?;
-    assert!(watched.stdout.contains("There is no .circleci/config.yml at commit"), "{}", watched.stdout);
+    let watched = instance
+        .airlock()?
+        .args(["pipeline", "watch", "demo/bare"])
+        .finish()?
+        .failure(1)?;
+    assert!(
+        watched
+            .stdout
+            .contains("There is no .circleci/config.yml at commit"),
+        "{}",
+        watched.stdout
+    );
 
     let stranger = SshKey::generate(data.path(), "stranger")?;
     let known_hosts = instance.known_hosts()?;
-    let git = Git::init(data.join("stranger-checkout"))?
-        .with_remote(&Remote { key: &stranger, known_hosts: &known_hosts });
+    let git = Git::init(data.join("stranger-checkout"))?.with_remote(&Remote {
+        key: &stranger,
+        known_hosts: &known_hosts,
+    });
     std::fs::write(git.directory().join("x"), "x").context("writing a file")?;
     git.commit_all("x")?;
     let refused = git.push(&instance.git_url("demo/bare")?, "main")?;
-    assert!(!refused.status.success() && refused.stderr.contains("Permission denied"), "{}", refused.stderr);
+    assert!(
+        !refused.status.success() && refused.stderr.contains("Permission denied"),
+        "{}",
+        refused.stderr
+    );
     Ok(())
 }

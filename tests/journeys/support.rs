@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use airlock_testkit::{DataDir, Finished, Git, PATIENCE, Remote, Run, SshKey, Watched, airlock_binary, wait_for};
+use airlock_testkit::{
+    DataDir, Finished, Git, PATIENCE, Remote, Run, SshKey, Watched, airlock_binary, wait_for,
+};
 use anyhow::Context as _;
 use serde_json::Value;
 
@@ -15,7 +17,9 @@ pub(crate) struct Checkout {
 impl Checkout {
     /// A checkout with this config.
     pub(crate) fn new(data: &DataDir, config: &str) -> anyhow::Result<Self> {
-        let number = std::fs::read_dir(data.path()).context("reading the test's folder")?.count();
+        let number = std::fs::read_dir(data.path())
+            .context("reading the test's folder")?
+            .count();
         let folder = data.join(format!("checkout-{number}"));
         let circleci = folder.join(".circleci");
         std::fs::create_dir_all(&circleci).context("making a checkout")?;
@@ -31,33 +35,47 @@ impl Checkout {
 
 /// `airlock run` on a data directory of this test.
 pub(crate) fn airlock_run(data: &DataDir) -> anyhow::Result<Run> {
-    Ok(airlock(data)?.arg("run").arg("--data-dir").arg(data.join("airlock")))
+    Ok(airlock(data)?
+        .arg("run")
+        .arg("--data-dir")
+        .arg(data.join("airlock")))
 }
 
 /// `airlock`, with the image cache that all tests of this machine share.
 pub(crate) fn airlock(data: &DataDir) -> anyhow::Result<Run> {
-    Ok(Run::new(airlock_binary()?).directory(data.path()).variable("AIRLOCK_IMAGE_CACHE", image_cache()))
+    Ok(Run::new(airlock_binary()?)
+        .directory(data.path())
+        .variable("AIRLOCK_IMAGE_CACHE", image_cache()))
 }
 
 /// Images are built once per machine.
 pub(crate) fn image_cache() -> PathBuf {
-    std::env::var_os("AIRLOCK_IMAGE_CACHE").map_or_else(|| PathBuf::from("/var/cache/airlock-images"), PathBuf::from)
+    std::env::var_os("AIRLOCK_IMAGE_CACHE")
+        .map_or_else(|| PathBuf::from("/var/cache/airlock-images"), PathBuf::from)
 }
 
 /// A repository of `examples/`.
 pub(crate) fn example(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../examples")
+        .join(name)
 }
 
 /// A config with one job `build` of these steps, on `airlock/base`.
 pub(crate) fn one_job(steps: &str) -> String {
-    let steps = if steps.starts_with('\n') { steps.to_owned() } else { format!("\n      {steps}") };
+    let steps = if steps.starts_with('\n') {
+        steps.to_owned()
+    } else {
+        format!("\n      {steps}")
+    };
     format!("version: 2.1\njobs:\n  build:\n    docker: [{{image: airlock/base}}]\n    steps:{steps}\n")
 }
 
 /// The id of a job, out of the output of `--json`.
 pub(crate) fn job_id(events: &str, name: &str) -> Option<String> {
-    let events = events.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let events = events
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok());
     let job = events.filter(|event| event["job"] == name).last()?;
     Some(job["job_id"].as_str()?.to_owned())
 }
@@ -75,10 +93,19 @@ impl<'d> Instance<'d> {
     pub(crate) fn start(data: &'d DataDir) -> anyhow::Result<Self> {
         let folder = data.join("airlock");
         let up = airlock(data)?
-            .args(["up", "--https", "127.0.0.1:0", "--ssh", "127.0.0.1:0", "--data-dir"])
+            .args([
+                "up",
+                "--https",
+                "127.0.0.1:0",
+                "--ssh",
+                "127.0.0.1:0",
+                "--data-dir",
+            ])
             .arg(&folder);
         let mut up = Watched::start(&up)?;
-        up.wait_for_line("the end of the greeting", PATIENCE, |line| line.text.contains("Stop with Ctrl-C"))?;
+        up.wait_for_line("the end of the greeting", PATIENCE, |line| {
+            line.text.contains("Stop with Ctrl-C")
+        })?;
         let endpoint = std::fs::read(folder.join("run/endpoint.json")).context("reading endpoint.json")?;
         let key = data.join("keys");
         std::fs::create_dir_all(&key).context("making a folder for keys")?;
@@ -86,7 +113,12 @@ impl<'d> Instance<'d> {
             true => SshKey::open(&key, "pusher"),
             false => SshKey::generate(&key, "pusher")?,
         };
-        Ok(Self { data, up: Mutex::new(up), key, endpoint: serde_json::from_slice(&endpoint)? })
+        Ok(Self {
+            data,
+            up: Mutex::new(up),
+            key,
+            endpoint: serde_json::from_slice(&endpoint)?,
+        })
     }
 
     /// `airlock` for this instance.
@@ -96,15 +128,25 @@ impl<'d> Instance<'d> {
 
     /// Ends it as Ctrl-C would.
     pub(crate) fn stop(self) -> anyhow::Result<()> {
-        let mut up = self.up.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut up = self
+            .up
+            .into_inner()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         let status = up.stop()?;
-        anyhow::ensure!(status.success(), "airlock up ended with {status}:\n{}", up.transcript());
+        anyhow::ensure!(
+            status.success(),
+            "airlock up ended with {status}:\n{}",
+            up.transcript()
+        );
         Ok(())
     }
 
     /// Kills one of its processes as a crash would.
     pub(crate) fn kill(&self, service: &str) -> anyhow::Result<()> {
-        let supervisor = self.endpoint["pid"].as_u64().context("the endpoint names no process")?.to_string();
+        let supervisor = self.endpoint["pid"]
+            .as_u64()
+            .context("the endpoint names no process")?
+            .to_string();
         let find = || -> anyhow::Result<String> {
             let found = Run::new("pgrep")
                 .args(["-P", &supervisor, "-f", &format!("airlock {service}")])
@@ -113,8 +155,15 @@ impl<'d> Instance<'d> {
             Ok(found.stdout.trim().to_owned())
         };
         let process = find()?;
-        anyhow::ensure!(!process.is_empty(), "no process 'airlock {service}' below {supervisor}");
-        Run::new("kill").args(["-9", &process]).directory(self.data.path()).finish()?.success()?;
+        anyhow::ensure!(
+            !process.is_empty(),
+            "no process 'airlock {service}' below {supervisor}"
+        );
+        Run::new("kill")
+            .args(["-9", &process])
+            .directory(self.data.path())
+            .finish()?
+            .success()?;
         wait_for("the process to run again", PATIENCE, || {
             let now = find().ok()?;
             (!now.is_empty() && now != process).then_some(())
@@ -128,13 +177,20 @@ impl<'d> Instance<'d> {
 
     /// Makes a project that this test's key may push to.
     pub(crate) fn create_project(&self, project: &str) -> anyhow::Result<()> {
-        self.airlock()?.args(["project", "create", project, "--key"]).arg(self.key.public()).finish()?.success()?;
+        self.airlock()?
+            .args(["project", "create", project, "--key"])
+            .arg(self.key.public())
+            .finish()?
+            .success()?;
         Ok(())
     }
 
     /// Where a project is pushed to.
     pub(crate) fn git_url(&self, project: &str) -> anyhow::Result<String> {
-        Ok(format!("ssh://git@localhost:{}/{project}.git", port(&self.endpoint["ssh"])?))
+        Ok(format!(
+            "ssh://git@localhost:{}/{project}.git",
+            port(&self.endpoint["ssh"])?
+        ))
     }
 
     /// A file for ssh's known hosts.
@@ -146,7 +202,13 @@ impl<'d> Instance<'d> {
     pub(crate) fn push_example(&self, project: &str, name: &str) -> anyhow::Result<Finished> {
         self.create_project(project)?;
         let checkout = self.data.join(format!("checkout-{name}"));
-        Run::new("cp").arg("-r").arg(example(name)).arg(&checkout).directory(self.data.path()).finish()?.success()?;
+        Run::new("cp")
+            .arg("-r")
+            .arg(example(name))
+            .arg(&checkout)
+            .directory(self.data.path())
+            .finish()?
+            .success()?;
         self.push(project, &checkout)
     }
 
@@ -160,7 +222,8 @@ impl<'d> Instance<'d> {
         let checkout = self.data.join(project.replace('/', "-"));
         for (name, text) in files {
             let file = checkout.join(name);
-            std::fs::create_dir_all(file.parent().context("a file has a folder")?).context("making a folder")?;
+            std::fs::create_dir_all(file.parent().context("a file has a folder")?)
+                .context("making a folder")?;
             std::fs::write(file, text).context("writing a file")?;
         }
         self.push(project, &checkout)
@@ -168,14 +231,20 @@ impl<'d> Instance<'d> {
 
     fn push(&self, project: &str, checkout: &Path) -> anyhow::Result<Finished> {
         let known_hosts = self.known_hosts()?;
-        let git = Git::init(checkout)?.with_remote(&Remote { key: &self.key, known_hosts: &known_hosts });
+        let git = Git::init(checkout)?.with_remote(&Remote {
+            key: &self.key,
+            known_hosts: &known_hosts,
+        });
         git.commit_all("A change")?;
         git.push(&self.git_url(project)?, "main")?.success()
     }
 
     /// The id of the newest pipeline's job `build`.
     pub(crate) fn newest_job(&self, project: &str) -> anyhow::Result<Option<String>> {
-        let done = self.airlock()?.args(["pipeline", "watch", project, "--json"]).finish()?;
+        let done = self
+            .airlock()?
+            .args(["pipeline", "watch", project, "--json"])
+            .finish()?;
         Ok(job_id(&done.stdout, "build"))
     }
 }
