@@ -27,7 +27,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             .map(|file| read(file))
             .collect::<Result<Vec<_>, _>>()?;
         let files: Vec<&str> = files.iter().map(String::as_str).collect();
-        let [native, compatible] = compile::tables(&files, [("x86_64", &x86_64), ("i386", &i386)])?;
+        let [native, compatible] = compile::tables(&files, [&x86_64, &i386])?;
         let program = compile::program(&native, &compatible);
         let hash = hash(&program);
         let label = name.to_lowercase();

@@ -42,6 +42,13 @@ pub struct Enforced {
 pub(crate) trait Backend: Debug + Send + Sync {
     /// Where the groups of a sandbox are, made or not.
     fn directories(&self, id: &str) -> Vec<PathBuf>;
+    /// The launcher's own groups, which those of sandboxes are made in.
+    fn bases(&self) -> Vec<PathBuf> {
+        self.directories("any")
+            .iter()
+            .filter_map(|group| Some(group.parent()?.to_owned()))
+            .collect()
+    }
     /// How a process gets into them.
     fn placement(&self, id: &str) -> Placement;
     /// Makes the groups and sets their limits.

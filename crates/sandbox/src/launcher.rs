@@ -112,6 +112,7 @@ impl Launcher {
         record::prepare(&state_dir).map_err(step)?;
         let tag = reap::tag(&state_dir);
         let cgroups = cgroup::probe(&format!("airlock-{tag}")).map_err(step)?;
+        record::write_bases(&state_dir, &cgroups.bases()).map_err(step)?;
         let network = if network {
             Some(JobNetwork::create(&tag)?)
         } else {
@@ -356,6 +357,8 @@ fn spawn_zygote(task_exe: &Path, lock: &OwnedFd) -> Result<Zygote, Failure> {
         .current_dir("/")
         .stdin(Stdio::null())
         .stdout(Stdio::null());
+    // Ctrl-C in the agent's terminal is for the agent, which ends its sandboxes in order.
+    command.process_group(0);
     let copies = [(theirs.as_raw_fd(), CONTROL), (held.as_raw_fd(), LOCK)];
     // SAFETY: runs between fork and exec and calls dup3 only, which is async-signal-safe.
     unsafe {

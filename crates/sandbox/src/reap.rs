@@ -36,19 +36,11 @@ pub fn reap_leftovers(state_dir: &Path) -> Result<(), ReapError> {
 
 /// The same for a caller that holds the lock.
 pub(crate) fn sweep(state_dir: &Path) -> Result<(), Failure> {
-    let mut parents = Vec::new();
     for record in record::all(state_dir)? {
         take_apart(&record)?;
         record.remove(state_dir)?;
-        parents.extend(
-            record
-                .cgroups
-                .iter()
-                .filter_map(|group| Some(group.parent()?.to_owned())),
-        );
     }
-    // The launcher's own groups, which sandboxes' were made in; another sandbox's would keep them.
-    cgroup::remove(&parents)?;
+    cgroup::remove(&record::bases(state_dir))?;
     net::remove(&tag(state_dir))
 }
 

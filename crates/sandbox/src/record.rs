@@ -51,6 +51,22 @@ pub(crate) fn prepare(state_dir: &Path) -> Result<(), Failure> {
     fs::create_dir_all(&path).doing(|| format!("making {}", path.display()))
 }
 
+/// Where a launcher writes which groups it makes its sandboxes' in.
+const BASES: &str = "cgroups.json";
+
+/// Writes the launcher's own groups down, which outlive each sandbox.
+pub(crate) fn write_bases(state_dir: &Path, bases: &[PathBuf]) -> Result<(), Failure> {
+    let path = state_dir.join(BASES);
+    let write = || -> io::Result<()> { fs::write(&path, serde_json::to_vec(bases)?) };
+    write().doing(|| format!("writing {}", path.display()))
+}
+
+/// The groups of the launcher that had the state directory before.
+pub(crate) fn bases(state_dir: &Path) -> Vec<PathBuf> {
+    let text = fs::read(state_dir.join(BASES)).unwrap_or_default();
+    serde_json::from_slice(&text).unwrap_or_default()
+}
+
 /// All records of a state directory. One cut short by a crash named nothing that had been made: it is dropped.
 pub(crate) fn all(state_dir: &Path) -> Result<Vec<Record>, Failure> {
     let directory = state_dir.join(DIRECTORY);

@@ -148,6 +148,38 @@ fn descriptors_of_the_agent_do_not_leak_into_process_1() {
 }
 
 #[test]
+fn terminal_and_signals_of_the_agent_stay_outside() {
+    let machine = Machine::new();
+    let mut inside = machine.start("a");
+    let pid = inside.sandbox.pid();
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("its state");
+    let fields: Vec<&str> = stat
+        .rsplit_once(')')
+        .expect("a name")
+        .1
+        .split_whitespace()
+        .collect();
+    // state, parent, group, session, terminal
+    assert_eq!(
+        fields[2..5],
+        [pid.to_string().as_str(), pid.to_string().as_str(), "0"]
+    );
+    let zygote = fields[1];
+    let stat = fs::read_to_string(format!("/proc/{zygote}/stat")).expect("the zygote's state");
+    assert_eq!(
+        stat.rsplit_once(')').expect("a name").1.split_whitespace().nth(2),
+        Some(zygote),
+        "a group of its own"
+    );
+    assert!(
+        inside
+            .sh("echo x > /dev/tty")
+            .err
+            .contains("No such device or address")
+    );
+}
+
+#[test]
 fn a_dropped_sandbox_is_destroyed() {
     let machine = Machine::new();
     let mut inside = machine.start("a");

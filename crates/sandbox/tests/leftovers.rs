@@ -95,12 +95,22 @@ fn a_killed_agent_leaves_nothing_behind() {
         Err(LauncherError::InUse(_))
     ));
 
+    let bases: Vec<PathBuf> = groups("left-1")
+        .iter()
+        .map(|group| group.parent().expect("a base").to_owned())
+        .collect();
+    assert!(bases.iter().all(|base| base.exists()));
+
     agent.kill().expect("SIGKILL");
     agent.wait().expect("its end");
     namespace.within(|| reap_leftovers(&machine.state_dir()).expect("a clean sweep"));
 
     assert!(pids.iter().all(|pid| !alive(*pid)), "processes are left");
     assert_eq!(groups("left-1").len() + groups("left-2").len(), 0);
+    assert!(
+        !bases.iter().any(|base| base.exists()),
+        "groups of the launcher are left"
+    );
     assert!(is_empty(&machine.work_dir()) && is_empty(&machine.state_dir().join("sandboxes")));
     assert_eq!(namespace.devices_of_ours(), [""; 0]);
     assert!(!namespace.rules().contains("airlock"), "rules are left");
@@ -123,11 +133,16 @@ fn a_dropped_launcher_takes_its_sandboxes_along() {
     let mut machine = Machine::new();
     let inside = machine.start("kept");
     let pid = inside.sandbox.pid();
+    let base = groups("kept")
+        .first()
+        .and_then(|group| group.parent())
+        .expect("a base")
+        .to_owned();
     // A handle forgotten by mistake must not keep the sandbox alive beyond the agent's process; here it is dropped late.
     machine.launcher = None;
     assert!(alive(pid), "sandboxes outlive the launcher's handle");
     drop(inside);
-    assert!(!alive(pid) && groups("kept").is_empty());
+    assert!(!alive(pid) && groups("kept").is_empty() && !base.exists());
     assert!(
         reap_leftovers(&machine.state_dir()).is_ok(),
         "the directory is free again"

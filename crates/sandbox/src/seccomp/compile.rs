@@ -89,11 +89,8 @@ impl Table {
 
 /// Reads rule files; all rules for a name in a later file replace those of an earlier one. `names` are the texts of the
 /// name files, in the order of the result. A name that no architecture knows is an error.
-pub(crate) fn tables<const N: usize>(
-    files: &[&str],
-    architectures: [(&str, &str); N],
-) -> Result<[Table; N], String> {
-    let names = architectures.map(|(_, text)| parse_names(text));
+pub(crate) fn tables<const N: usize>(files: &[&str], architectures: [&str; N]) -> Result<[Table; N], String> {
+    let names = architectures.map(parse_names);
     let mut merged: BTreeMap<&str, Vec<Rule<'_>>> = BTreeMap::new();
     for file in files {
         let mut this: BTreeMap<&str, Vec<Rule<'_>>> = BTreeMap::new();
@@ -106,14 +103,9 @@ pub(crate) fn tables<const N: usize>(
         }
         merged.extend(this);
     }
-    let mut index = 0;
     Ok(names.map(|known| {
-        let (architecture, _) = architectures[index];
-        index += 1;
         let mut verdicts = BTreeMap::new();
         for (name, rules) in &merged {
-            let applies = |rule: &&Rule<'_>| rule.only.is_none_or(|only| only == architecture);
-            let rules: Vec<&Rule<'_>> = rules.iter().filter(applies).collect();
             if let (Some(number), Some(first)) = (known.get(*name), rules.first()) {
                 let conditions: Vec<Condition> = rules.iter().filter_map(|rule| rule.condition).collect();
                 let verdict = if conditions.is_empty() {
@@ -135,7 +127,6 @@ struct Rule<'a> {
     name: &'a str,
     verdict: Verdict,
     condition: Option<Condition>,
-    only: Option<&'a str>,
 }
 
 fn content(file: &str) -> impl Iterator<Item = &str> {
@@ -152,7 +143,7 @@ pub(crate) fn parse_names(text: &str) -> BTreeMap<&str, u32> {
         .collect()
 }
 
-/// `allow NAME [if argN <|==|> V | if argN & V == 0] [on ARCH]` or `errno E NAME`
+/// `allow NAME [if argN <|==|> V | if argN & V == 0]` or `errno E NAME`
 fn parse_rule(line: &str) -> Option<Rule<'_>> {
     let words: Vec<&str> = line.split(' ').collect();
     let (verdict, rest) = match words.as_slice() {
@@ -161,10 +152,9 @@ fn parse_rule(line: &str) -> Option<Rule<'_>> {
         _ => return None,
     };
     let (name, rest) = rest.split_first()?;
-    let (condition, only) = match rest {
-        [] => (None, None),
-        ["on", only] => (None, Some(*only)),
-        ["if", argument, "&", mask, "==", "0"] => (Some(condition(argument, Test::Clear, mask)?), None),
+    let condition = match rest {
+        [] => None,
+        ["if", argument, "&", mask, "==", "0"] => Some(condition(argument, Test::Clear, mask)?),
         ["if", argument, test, value] => {
             let test = match *test {
                 "<" => Test::Less,
@@ -172,7 +162,7 @@ fn parse_rule(line: &str) -> Option<Rule<'_>> {
                 ">" => Test::Greater,
                 _ => return None,
             };
-            (Some(condition(argument, test, value)?), None)
+            Some(condition(argument, test, value)?)
         }
         _ => return None,
     };
@@ -181,7 +171,6 @@ fn parse_rule(line: &str) -> Option<Rule<'_>> {
         name,
         verdict,
         condition,
-        only,
     })
 }
 

@@ -103,7 +103,7 @@ fn every_number_of_every_architecture_gets_the_verdict_of_the_rules() {
         0x1_0000_0026,
     ];
     for (profile, files) in profiles {
-        let [native, compatible] = tables(files, [("x86_64", X86_64), ("i386", I386)]).expect("sound rules");
+        let [native, compatible] = tables(files, [X86_64, I386]).expect("sound rules");
         let compiled = program(&native, &compatible)
             .into_iter()
             .map(|each| (each.code, each.jt, each.jf, each.k));

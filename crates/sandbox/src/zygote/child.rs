@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use rustix::fs::{Mode, OFlags};
 use rustix::process::{
-    DumpableBehavior, Signal, set_dumpable_behavior, set_parent_process_death_signal, umask,
+    DumpableBehavior, Signal, set_dumpable_behavior, set_parent_process_death_signal, setsid, umask,
 };
 use rustix::system::sethostname;
 use rustix::thread::{
@@ -60,6 +60,8 @@ pub(super) fn run(
 
 fn prepare(request: &StartRequest, groups: &[File], setup: &OwnedFd) -> Result<(), Failure> {
     sys::reset_signals().doing(|| "resetting signals")?;
+    // Or /dev/tty would be the terminal that the agent was started from.
+    setsid().doing(|| "leaving the agent's session")?;
     set_parent_process_death_signal(Some(Signal::KILL)).doing(|| "asking to die with the launcher")?;
     for mut group in groups {
         // Zero is the writer: the one process the kernel moves without stopping all others.
