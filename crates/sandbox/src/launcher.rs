@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 
 use crate::cgroup::{self, Backend, Enforced};
+use crate::claim;
 use crate::errors::{LauncherError, StartError};
 use crate::failure::{Doing, Failure};
 use crate::limits::{ANSWER_SECONDS, DEFAULT_ID_BASE, IDS_PER_SANDBOX};
@@ -30,7 +31,8 @@ use crate::wire::{self, Link, Reply, StartRequest};
 pub struct LauncherOptions {
     /// Where records of what exists are kept; one launcher per directory.
     pub state_dir: PathBuf,
-    /// First id of the block that sandboxes get their ranges from; must not overlap another agent's.
+    /// First id of the block that sandboxes get their ranges from, a multiple of 65,536. Ranges in use by another agent
+    /// of this host are passed over.
     pub id_base: u32,
     /// How many sandboxes can exist at once: each owns 65,536 ids from `id_base` upwards.
     pub id_ranges: u32,
@@ -51,9 +53,10 @@ impl LauncherOptions {
 
     fn check(&self) -> Result<(), LauncherError> {
         let end = u64::from(self.id_base) + u64::from(self.id_ranges) * u64::from(IDS_PER_SANDBOX);
-        if self.id_ranges == 0 || self.id_base < IDS_PER_SANDBOX || end > u64::from(u32::MAX) {
+        let aligned = self.id_base.is_multiple_of(IDS_PER_SANDBOX);
+        if !aligned || self.id_ranges == 0 || self.id_base < IDS_PER_SANDBOX || end > u64::from(u32::MAX) {
             return Err(LauncherError::Options(format!(
-                "{} ranges of {IDS_PER_SANDBOX} ids from {} do not fit; choose id_base from {IDS_PER_SANDBOX} and an \
+                "{} ranges of {IDS_PER_SANDBOX} ids from {} do not fit; choose a multiple of {IDS_PER_SANDBOX} and an \
                  end below 2^32",
                 self.id_ranges, self.id_base
             )));
@@ -145,17 +148,8 @@ impl Launcher {
         spec.check()?;
         let id = &spec.id;
         let shared = &self.shared;
-        let Some(first_id) = shared.ranges.take() else {
-            return Err(StartError::NoIdRange {
-                id: id.clone(),
-                ranges: shared.id_ranges,
-            });
-        };
-        let mut lent = Lent {
-            shared: Arc::clone(shared),
-            first_id,
-            slot: None,
-        };
+        let mut lent = self.lend(id)?;
+        let first_id = lent.first_id;
         let link = match (spec.network, &shared.network) {
             (Network::None, _) => None,
             (Network::Egress, Some(network)) => {
@@ -210,6 +204,35 @@ impl Launcher {
                 Err(error)
             }
         }
+    }
+
+    /// The next range that no other agent on this host uses.
+    fn lend(&self, id: &str) -> Result<Lent, StartError> {
+        let shared = &self.shared;
+        for _ in 0..shared.id_ranges {
+            let Some(first_id) = shared.ranges.take() else {
+                break;
+            };
+            match claim::claim(Path::new(claim::DIRECTORY), first_id) {
+                Ok(Some(claim)) => {
+                    return Ok(Lent {
+                        shared: Arc::clone(shared),
+                        first_id,
+                        _claim: claim,
+                        slot: None,
+                    });
+                }
+                Ok(None) => shared.ranges.give_back(first_id),
+                Err(failure) => {
+                    shared.ranges.give_back(first_id);
+                    return Err(failure.of(id));
+                }
+            }
+        }
+        Err(StartError::NoIdRange {
+            id: id.to_owned(),
+            ranges: shared.id_ranges,
+        })
     }
 
     fn build(

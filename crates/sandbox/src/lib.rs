@@ -17,6 +17,7 @@
 
 mod cgroup;
 pub mod channel;
+mod claim;
 mod confinement;
 mod errors;
 mod failure;

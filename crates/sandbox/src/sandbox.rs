@@ -45,6 +45,7 @@ pub(crate) struct Generation {
 pub(crate) struct Lent {
     pub(crate) shared: Arc<Shared>,
     pub(crate) first_id: u32,
+    pub(crate) _claim: OwnedFd,
     pub(crate) slot: Option<u32>,
 }
 

@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use airlock_sandbox::{Launcher, LauncherError, LauncherOptions, ReapError, reap_leftovers};
+use airlock_sandbox::{Launcher, LauncherError, LauncherOptions, ReapError, StartError, reap_leftovers};
 
 use crate::support::{Machine, zygote};
 
@@ -150,11 +150,21 @@ fn a_dropped_launcher_takes_its_sandboxes_along() {
 }
 
 #[test]
-fn two_agents_coexist() {
-    let (one, two) = (Machine::new(), Machine::new());
+fn two_agents_with_the_same_block_of_ids_coexist() {
+    let one = Machine::new();
+    let two = Machine::sharing_ids_with(&one);
     let (mut a, mut b) = (one.start("same-id"), two.start("same-id"));
     assert_eq!((a.output("echo a"), b.output("echo b")), ("a".into(), "b".into()));
     assert!(a.sandbox.first_id().abs_diff(b.sandbox.first_id()) >= 65_536);
+    let others: Vec<_> = ["c", "d"].map(|id| two.start(id)).into_iter().collect();
+    let error = two
+        .launcher()
+        .start(&two.spec("e"))
+        .expect_err("the fourth range is the other agent's");
+    assert!(matches!(error, StartError::NoIdRange { .. }), "{error}");
+    a.sandbox.destroy().expect("a clean end");
+    two.start("e").sandbox.destroy().expect("a clean end");
+    drop(others);
 }
 
 #[test]

@@ -82,14 +82,26 @@ impl Machine {
 
     pub(crate) fn with_network(network: bool) -> Self {
         let mut machine = Self::without_launcher();
+        machine.launch(network);
+        machine
+    }
+
+    /// A second agent on the same host that was given the same block of ids.
+    pub(crate) fn sharing_ids_with(other: &Self) -> Self {
+        let mut machine = Self::without_launcher();
+        machine.id_base = other.id_base;
+        machine.launch(false);
+        machine
+    }
+
+    fn launch(&mut self, network: bool) {
         let options = LauncherOptions {
-            state_dir: machine.state_dir(),
-            id_base: machine.id_base,
+            state_dir: self.state_dir(),
+            id_base: self.id_base,
             id_ranges: RANGES,
             network,
         };
-        machine.launcher = Some(Launcher::spawn(&zygote(), options).expect("a launcher"));
-        machine
+        self.launcher = Some(Launcher::spawn(&zygote(), options).expect("a launcher"));
     }
 
     pub(crate) fn without_launcher() -> Self {

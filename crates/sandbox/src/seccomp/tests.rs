@@ -253,7 +253,7 @@ fn other_interfaces_do_not_lead_around_the_filter() {
 
 #[test]
 fn rules_that_cannot_be_meant_fail_the_build() {
-    let compile = |rules: &str| tables(&[rules], [("x86_64", X86_64)]).expect_err("an error");
+    let compile = |rules: &str| tables(&[rules], [X86_64]).expect_err("an error");
     assert_eq!(compile("allow raed"), "no architecture knows raed");
     assert_eq!(compile("alow read"), "not a rule: alow read");
     assert_eq!(
