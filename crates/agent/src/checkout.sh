@@ -26,17 +26,26 @@ GIT_SSH_COMMAND="ssh -F none -o BatchMode=yes -o StrictHostKeyChecking=yes -o Ho
  -o PreferredAuthentications=publickey -o ProxyCommand='/run/airlock/bin/airlock-task dial git'"
 export GIT_SSH_COMMAND GIT_TERMINAL_PROMPT=0
 
-if [ -e .git ]; then
-    say "Using the repository that is in $(pwd)"
-    git remote set-url origin "$CIRCLE_REPOSITORY_URL" 2>/dev/null || git remote add origin "$CIRCLE_REPOSITORY_URL"
-else
-    say "Cloning $CIRCLE_REPOSITORY_URL into $(pwd)"
+begin() {
     git -c init.defaultBranch=main init -q .
     git remote add origin "$CIRCLE_REPOSITORY_URL"
+    configure
+}
+configure() {
+    git config gc.auto 0
+    # Later steps may fetch and push: the same ssh command serves them.
+    git config core.sshCommand "$GIT_SSH_COMMAND"
+}
+if [ -e .git ]; then
+    say "Using the repository that is in $(pwd)"
+    fresh=no
+    git remote set-url origin "$CIRCLE_REPOSITORY_URL" 2>/dev/null || git remote add origin "$CIRCLE_REPOSITORY_URL"
+    configure
+else
+    say "Cloning $CIRCLE_REPOSITORY_URL into $(pwd)"
+    fresh=yes
+    begin
 fi
-git config gc.auto 0
-# Later steps may fetch and push: the same ssh command serves them.
-git config core.sshCommand "$GIT_SSH_COMMAND"
 
 filter=--filter=blob:none
 case $(git version) in
@@ -63,18 +72,35 @@ explain() {
 }
 has_commit() { git cat-file -e "$AIRLOCK_SHA^{commit}" 2>/dev/null; }
 
-fetch $filter origin '+refs/heads/*:refs/remotes/origin/*' '+refs/tags/*:refs/tags/*' || explain
-if ! has_commit; then
+bring() {
+    fetch $filter origin '+refs/heads/*:refs/remotes/origin/*' '+refs/tags/*:refs/tags/*' || explain
+    has_commit && return
     # Pushed over or on no branch any more: a host may still hand it out by its name.
     fetch $filter origin "$AIRLOCK_SHA" || :
     has_commit ||
         fail "commit $AIRLOCK_SHA is not in $CIRCLE_REPOSITORY_URL any more: its branch was deleted or pushed over after this pipeline began"
-fi
+}
+take() {
+    if [ -n "$AIRLOCK_BRANCH" ]; then
+        git checkout --force -q -B "$AIRLOCK_BRANCH" "$AIRLOCK_SHA" --
+    else
+        git checkout --force -q --detach "$AIRLOCK_SHA" --
+    fi
+}
 
+bring
+if ! take; then
+    [ "$fresh" = yes ] && [ -n "$filter" ] || fail "the files of commit $AIRLOCK_SHA could not be written: git's own words are above"
+    # Some hosts promise the blobs and do not hand them out one by one.
+    say "Trying once more with a full clone"
+    rm -rf .git
+    filter=
+    begin
+    bring
+    take || fail "the files of commit $AIRLOCK_SHA could not be written: git's own words are above"
+fi
 if [ -n "$AIRLOCK_BRANCH" ]; then
-    git checkout --force -q -B "$AIRLOCK_BRANCH" "$AIRLOCK_SHA" --
+    # Not there when the branch was deleted meanwhile.
     git branch -q --set-upstream-to="origin/$AIRLOCK_BRANCH" 2>/dev/null || :
-else
-    git checkout --force -q --detach "$AIRLOCK_SHA" --
 fi
 say "HEAD is now at $(git log -1 --format='%h %s')"

@@ -24,6 +24,8 @@ pub(crate) fn configure(spec: &JobSpec, slice: u32, job: &str) -> Vec<Configure>
         ("LOGNAME", "root"),
         // A directory that every image has and every step may write to.
         ("CIRCLE_INTERNAL_TASK_DATA", "/tmp"),
+        // Steps have a terminal but nobody sits at it: a pager would wait for a key.
+        ("PAGER", "cat"),
         ("BASH_ENV", &bash_env),
         ("CIRCLE_SHELL_ENV", &bash_env),
     ]

@@ -1,0 +1,203 @@
+//! How slices end before their time: limits, cancel, a claim that is taken away, a machine that cannot.
+
+use airlock_agent_protocol::StepWork;
+use airlock_domain::plan::StepWhen;
+use airlock_domain::state::{SliceStatus, StepStatus};
+use airlock_testkit::{PATIENCE, wait_for};
+
+use crate::support::{Machine, background, job, run, when};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn memory_beyond_the_class_is_named_as_the_cause() {
+    let machine = Machine::start();
+    // `tail` keeps what has no line in memory.
+    let hog = "head -c 3000000000 /dev/zero | tail >/dev/null";
+    let assignment = job(
+        10,
+        vec![
+            run("hog", hog),
+            when(StepWhen::Always, run("after", "echo alive")),
+        ],
+    );
+    let finished = machine.server.run(assignment).await;
+    assert_eq!(finished.status, SliceStatus::Failed, "{}", machine.server.log(0));
+    let reason = finished.reason.expect("a reason");
+    assert!(
+        reason.starts_with("step 'hog' was killed: the job reached its memory limit of 2 GiB (peak "),
+        "{reason}"
+    );
+    assert!(finished.usage.oom_kills > 0);
+    assert_eq!(machine.server.log(2), "alive\n");
+    machine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn silence_and_run_time_are_limited() {
+    let machine = Machine::start();
+    let mut silent = run("silent", "echo first; sleep 1000");
+    if let StepWork::Run {
+        no_output_timeout_ms, ..
+    } = &mut silent.work
+    {
+        *no_output_timeout_ms = 300;
+    }
+    let assignment = job(
+        11,
+        vec![silent, when(StepWhen::OnFail, run("after", "echo mending"))],
+    );
+    let finished = machine.server.run(assignment).await;
+    assert_eq!(finished.status, SliceStatus::TimedOut);
+    assert_eq!(
+        finished.reason.as_deref(),
+        Some("step 'silent' was stopped: it wrote no output for 0.3s")
+    );
+    assert_eq!(machine.server.ends()[1].1, StepStatus::TimedOut);
+    assert_eq!(machine.server.log(2), "mending\n");
+    machine.stop().await;
+
+    let machine = Machine::start();
+    let mut assignment = job(
+        12,
+        vec![
+            background(run("service", "exec sleep 1000")),
+            run(
+                "long",
+                "trap 'echo asked; exit 7' TERM; echo begun; while :; do sleep 0.05; done",
+            ),
+            when(StepWhen::Always, run("after", "echo never")),
+        ],
+    );
+    assignment.spec.run_time_ms = 1500;
+    let finished = machine.server.run(assignment).await;
+    assert_eq!(finished.status, SliceStatus::TimedOut);
+    assert_eq!(
+        finished.reason.as_deref(),
+        Some("the job ran longer than its limit of 1.5s")
+    );
+    assert!(
+        machine.server.log(2).contains("asked\n"),
+        "{}",
+        machine.server.log(2)
+    );
+    let statuses: Vec<_> = machine.server.ends().into_iter().map(|end| end.1).collect();
+    assert_eq!(
+        statuses,
+        [
+            StepStatus::Success,
+            StepStatus::TimedOut,
+            StepStatus::TimedOut,
+            StepStatus::Skipped
+        ]
+    );
+    machine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_canceled_job_is_asked_then_ended() {
+    let machine = Machine::start();
+    let assignment = job(
+        13,
+        vec![
+            run(
+                "long",
+                "trap 'echo asked; exit 0' TERM; echo begun; while :; do sleep 0.05; done",
+            ),
+            when(StepWhen::Always, run("after", "echo never")),
+        ],
+    );
+    machine.server.offer(assignment);
+    let begun = |rows: &crate::server::Rows| rows.steps.iter().any(|report| report.step == 1).then_some(());
+    machine.server.until(begun).await;
+    machine.server.rows().stop = true;
+    let finished = machine.server.until(|rows| rows.finished.clone()).await;
+    assert_eq!((finished.status, finished.reason), (SliceStatus::Canceled, None));
+    let ends = machine.server.ends();
+    assert_eq!(ends[1].1, StepStatus::Canceled);
+    assert_eq!(
+        (ends[2].1, ends[2].3.as_deref()),
+        (StepStatus::Skipped, Some("the job was canceled"))
+    );
+    machine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_claim_destroys_the_sandbox_and_says_nothing_more() {
+    let machine = Machine::start();
+    machine.server.rows().fence_at = Some(1);
+    machine.server.offer(job(
+        14,
+        vec![run("loud", "while :; do echo line; sleep 0.01; done")],
+    ));
+    machine
+        .server
+        .until(|rows| (rows.after_fence > 0).then_some(()))
+        .await;
+    let dir = machine.dir.path().join("agent/sandboxes");
+    let gone = tokio::task::spawn_blocking(move || {
+        wait_for("the sandbox to go", PATIENCE, || {
+            (std::fs::read_dir(&dir).expect("listed").count() == 0).then_some(())
+        })
+    });
+    gone.await.expect("joined").expect("gone");
+    let server = std::sync::Arc::clone(&machine.server);
+    machine.stop().await;
+    let rows = server.rows();
+    assert!(rows.finished.is_none());
+    assert!(
+        !rows
+            .steps
+            .iter()
+            .any(|report| report.step == 1 && report.status != StepStatus::Running)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_that_shuts_down_says_so() {
+    let machine = Machine::start();
+    machine
+        .server
+        .offer(job(15, vec![run("long", "echo begun; exec sleep 1000")]));
+    let begun = |rows: &crate::server::Rows| rows.steps.iter().any(|report| report.step == 1).then_some(());
+    machine.server.until(begun).await;
+    let server = std::sync::Arc::clone(&machine.server);
+    machine.stop().await;
+    let finished = server.rows().finished.clone().expect("finished");
+    assert_eq!(finished.status, SliceStatus::InfrastructureFail);
+    assert_eq!(
+        finished.reason.as_deref(),
+        Some("the agent was shut down while this job ran")
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_machine_does_not_have_is_one_clear_error() {
+    let machine = Machine::start();
+    let mut assignment = job(16, vec![run("x", "true")]);
+    assignment.spec.image = "cimg/base:2024.01".into();
+    let finished = machine.server.run(assignment).await;
+    assert_eq!(finished.status, SliceStatus::InfrastructureFail);
+    let reason = finished.reason.expect("a reason");
+    assert!(
+        reason.starts_with("image 'cimg/base:2024.01' is not on this machine;"),
+        "{reason}"
+    );
+    assert!(
+        reason.contains("airlock image build-base --name cimg/base:2024.01"),
+        "{reason}"
+    );
+    assert_eq!(machine.server.ends()[1].1, StepStatus::Skipped);
+    assert!(machine.server.log(0).contains(&reason));
+    machine.stop().await;
+
+    let machine = Machine::start();
+    let mut assignment = job(17, vec![run("x", "true")]);
+    assignment.spec.resource_class = "gpu.nvidia.small".into();
+    let finished = machine.server.run(assignment).await;
+    assert_eq!(finished.status, SliceStatus::InfrastructureFail);
+    let reason = finished.reason.expect("a reason");
+    assert!(
+        reason.contains("'gpu.nvidia.small' is not known to this agent; it offers small"),
+        "{reason}"
+    );
+    machine.stop().await;
+}

@@ -1,0 +1,209 @@
+//! A machine for one test: the in-job program, images, an agent and its server.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Arc, OnceLock};
+
+use airlock_agent::{Agent, AgentConfig, AgentOptions, ImageStore, Network};
+use airlock_agent_protocol::{Assignment, JobSpec, Lease, SecretValue, StepSpec, StepWork};
+use airlock_domain::plan::StepWhen;
+use airlock_domain::{AgentId, JobId, PipelineId, Secret, WorkflowId};
+use tempfile::TempDir;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use uuid::Uuid;
+
+use crate::server::Server;
+
+/// The name of the small image.
+pub(crate) const IMAGE: &str = "test/busybox";
+
+/// The static in-job program, built once for all tests, as `crates/app/build.rs` builds it.
+pub(crate) fn task_exe() -> &'static Path {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        const TARGET: &str = "x86_64-unknown-linux-gnu";
+        let workspace = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .ancestors()
+            .nth(2)
+            .expect("a workspace");
+        let target = workspace.join("target/task");
+        let status = Command::new(env!("CARGO"))
+            .current_dir(workspace)
+            .args([
+                "build",
+                "--quiet",
+                "--package",
+                "airlock-task",
+                "--profile",
+                "task",
+            ])
+            .args(["--target", TARGET, "--target-dir"])
+            .arg(&target)
+            .env("RUSTFLAGS", "-C target-feature=+crt-static")
+            .env_remove("CARGO_ENCODED_RUSTFLAGS")
+            .status()
+            .expect("cargo runs");
+        assert!(status.success(), "building airlock-task ended with {status}");
+        target.join(TARGET).join("task/airlock-task")
+    })
+}
+
+/// A root file system with a shell and little else.
+pub(crate) fn busybox_root(root: &Path) {
+    for directory in ["bin", "dev", "etc", "proc", "root", "run", "sys", "tmp", "usr"] {
+        fs::create_dir_all(root.join(directory)).expect("made");
+    }
+    fs::set_permissions(root.join("tmp"), fs::Permissions::from_mode(0o1777)).expect("changed");
+    fs::write(root.join("etc/passwd"), "root:x:0:0:root:/root:/bin/sh\n").expect("written");
+    fs::write(root.join("etc/group"), "root:x:0:\n").expect("written");
+    let busybox = ["/bin/busybox", "/usr/bin/busybox"]
+        .into_iter()
+        .find(|path| Path::new(path).exists())
+        .expect("a static busybox (apt-get install busybox-static)");
+    fs::copy(busybox, root.join("bin/busybox")).expect("copied");
+    let list = Command::new(busybox)
+        .arg("--list")
+        .output()
+        .expect("busybox runs");
+    for applet in String::from_utf8_lossy(&list.stdout).lines() {
+        if applet != "busybox" {
+            symlink("busybox", root.join("bin").join(applet)).expect("linked");
+        }
+    }
+}
+
+/// A running agent.
+pub(crate) struct Machine {
+    pub(crate) dir: TempDir,
+    pub(crate) server: Arc<Server>,
+    stop: Option<oneshot::Sender<()>>,
+    agent: Option<JoinHandle<()>>,
+}
+
+impl Machine {
+    /// With the small image and without network.
+    pub(crate) fn start() -> Self {
+        Self::with_image(IMAGE, busybox_root)
+    }
+
+    /// With an image that `fill` makes.
+    pub(crate) fn with_image(name: &str, fill: impl FnOnce(&Path)) -> Self {
+        // On a disk: overlayfs does not take every file system for a writable layer.
+        let dir = tempfile::tempdir_in("/var/tmp").expect("a directory");
+        let root = tempfile::tempdir_in("/var/tmp").expect("a directory");
+        fill(root.path());
+        let images = dir.path().join("images");
+        ImageStore::open(&images)
+            .and_then(|store| store.import(root.path(), name))
+            .expect("imported");
+        let config = AgentConfig {
+            data_dir: dir.path().join("agent"),
+            image_cache: images,
+            task_exe: task_exe().to_owned(),
+            id: AgentId::new(Uuid::from_u128(7)),
+            name: "test machine".into(),
+            slots: Some(2),
+        };
+        let options = AgentOptions {
+            network: Network::None,
+            ..AgentOptions::default()
+        };
+        let server = Server::new(dir.path().join("agent/sandboxes"));
+        let agent = Agent::with_options(config, options, Arc::clone(&server) as Arc<_>).expect("an agent");
+        let (stop, stopped) = oneshot::channel();
+        let agent = tokio::spawn(agent.run(async move {
+            // A test that panics drops the sender; that is a shutdown, too.
+            let _test_is_over = stopped.await;
+        }));
+        Self {
+            dir,
+            server,
+            stop: Some(stop),
+            agent: Some(agent),
+        }
+    }
+
+    /// Ends the agent in order.
+    pub(crate) async fn stop(mut self) {
+        drop(self.stop.take());
+        self.agent
+            .take()
+            .expect("running")
+            .await
+            .expect("the agent ended well");
+        assert_eq!(self.sandboxes(), 0, "a sandbox is left");
+    }
+
+    /// How many sandboxes have files.
+    pub(crate) fn sandboxes(&self) -> usize {
+        fs::read_dir(self.dir.path().join("agent/sandboxes"))
+            .expect("listed")
+            .count()
+    }
+}
+
+/// A job of these steps.
+pub(crate) fn job(number: u128, steps: Vec<StepSpec>) -> Assignment {
+    let spec = JobSpec {
+        pipeline: PipelineId::new(Uuid::from_u128(1)),
+        workflow: WorkflowId::new(Uuid::from_u128(2)),
+        project: "git/demo/hello".into(),
+        job_name: "build".into(),
+        number: 1,
+        parallelism: 1,
+        image: IMAGE.into(),
+        resource_class: "small".into(),
+        working_directory: "~/project".into(),
+        shell: Vec::new(),
+        environment: vec![("CI".into(), "true".into())],
+        secrets: Vec::new(),
+        masks: Vec::new(),
+        steps,
+        source: None,
+        run_time_ms: 600_000,
+    };
+    Assignment {
+        lease: Lease {
+            job: JobId::new(Uuid::from_u128(number)),
+            slice: 0,
+            fence: 5,
+        },
+        lease_ms: 20_000,
+        spec,
+    }
+}
+
+/// A step that runs while nothing failed.
+pub(crate) fn run(name: &str, command: &str) -> StepSpec {
+    StepSpec {
+        name: name.into(),
+        when: StepWhen::OnSuccess,
+        work: StepWork::Run {
+            command: command.into(),
+            shell: Vec::new(),
+            environment: Vec::new(),
+            working_directory: None,
+            background: false,
+            no_output_timeout_ms: 600_000,
+        },
+    }
+}
+
+pub(crate) fn when(when: StepWhen, step: StepSpec) -> StepSpec {
+    StepSpec { when, ..step }
+}
+
+/// The same step with a change to what it runs.
+pub(crate) fn background(mut step: StepSpec) -> StepSpec {
+    if let StepWork::Run { background, .. } = &mut step.work {
+        *background = true;
+    }
+    step
+}
+
+pub(crate) fn secret(value: &str) -> SecretValue {
+    SecretValue::new(Secret::new(value))
+}
