@@ -2,6 +2,7 @@
 //! It has a target folder of its own, because its flags (`+crt-static`) must not reach anything else.
 
 use std::env;
+use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -85,11 +86,8 @@ fn embed_example() -> Result<(), String> {
     let mut list = String::from("[\n");
     for file in files {
         let name = file.strip_prefix(&example).map_err(|error| error.to_string())?;
-        list.push_str(&format!(
-            "    ({:?}, include_str!({:?})),\n",
-            name.display().to_string(),
-            file
-        ));
+        let (name, file) = (name.display().to_string(), file.display().to_string());
+        writeln!(list, "    ({name:?}, include_str!({file:?})),").map_err(|error| error.to_string())?;
     }
     list.push_str("]\n");
     let path = PathBuf::from(variable("OUT_DIR")?).join("hello_files.rs");

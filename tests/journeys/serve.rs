@@ -269,11 +269,47 @@ fn a_stranger_s_key_and_a_repository_without_config_are_told_so() -> anyhow::Res
     });
     std::fs::write(git.directory().join("x"), "x").context("writing a file")?;
     git.commit_all("x")?;
-    let refused = git.push(&instance.git_url("demo/bare")?, "main")?;
+    let refused = git
+        .command(["push", &instance.git_url("demo/bare")?, "main"])
+        .finish()?;
     assert!(
         !refused.status.success() && refused.stderr.contains("Permission denied"),
         "{}",
         refused.stderr
     );
+    Ok(())
+}
+
+#[test]
+fn a_wrong_config_is_told_to_its_pusher() -> anyhow::Result<()> {
+    let data = DataDir::new()?;
+    let instance = Instance::start(&data)?;
+    instance.create_project("demo/wrong")?;
+    let config = "version: 2.1\njobs:\n  build:\n    docker: [{image: airlock/base}]\n    steps:\n      - run:\n          comand: make\n";
+    let pushed = instance.push_config("demo/wrong", config)?;
+    for words in ["Nothing runs, because", "comand", "config.yml:7"] {
+        assert!(pushed.stderr.contains(words), "no {words:?} in:\n{}", pushed.stderr);
+    }
+    Ok(())
+}
+
+#[test]
+fn a_push_that_git_took_and_nobody_heard_is_built_after_a_restart() -> anyhow::Result<()> {
+    let data = DataDir::new()?;
+    let first = Instance::start(&data)?;
+    first.create_project("demo/late")?;
+    first.push_config("demo/late", &support::one_job("- run: echo first"))?;
+    first.airlock()?.args(["pipeline", "watch", "demo/late"]).finish()?.success()?;
+    first.stop()?;
+    // What a crash between git and the pipeline's row leaves: the ref has moved, no row knows it.
+    let checkout = Git::open(data.join("demo-late"));
+    checkout.run(["commit", "--quiet", "--allow-empty", "--message", "late"])?;
+    let bare = data.join("airlock/repositories/demo/late.git");
+    checkout.run(["push", "--quiet", &bare.display().to_string(), "main"])?;
+    let second = Instance::start(&data)?;
+    let watched = second.airlock()?.args(["pipeline", "watch", "demo/late"]).finish()?.success()?;
+    assert!(watched.stdout.contains("HEAD is now at") || watched.stdout.contains("first"), "{}", watched.stdout);
+    let listed = second.airlock()?.args(["pipeline", "list", "demo/late"]).finish()?.success()?;
+    assert!(listed.stdout.contains("#2") && !listed.stdout.contains("#3"), "{}", listed.stdout);
     Ok(())
 }

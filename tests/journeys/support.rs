@@ -76,7 +76,7 @@ pub(crate) fn job_id(events: &str, name: &str) -> Option<String> {
     let events = events
         .lines()
         .filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let job = events.filter(|event| event["job"] == name).last()?;
+    let job = events.rfind(|event| event["job"] == name)?;
     Some(job["job_id"].as_str()?.to_owned())
 }
 
@@ -109,9 +109,10 @@ impl<'d> Instance<'d> {
         let endpoint = std::fs::read(folder.join("run/endpoint.json")).context("reading endpoint.json")?;
         let key = data.join("keys");
         std::fs::create_dir_all(&key).context("making a folder for keys")?;
-        let key = match key.join("pusher").exists() {
-            true => SshKey::open(&key, "pusher"),
-            false => SshKey::generate(&key, "pusher")?,
+        let key = if key.join("pusher").exists() {
+            SshKey::open(&key, "pusher")
+        } else {
+            SshKey::generate(&key, "pusher")?
         };
         Ok(Self {
             data,
@@ -149,7 +150,7 @@ impl<'d> Instance<'d> {
             .to_string();
         let find = || -> anyhow::Result<String> {
             let found = Run::new("pgrep")
-                .args(["-P", &supervisor, "-f", &format!("airlock {service}")])
+                .args(["-P", &supervisor, "-f", &format!(" {service} --data-dir")])
                 .directory(self.data.path())
                 .finish()?;
             Ok(found.stdout.trim().to_owned())

@@ -12,7 +12,7 @@ use tokio::time::{Instant, timeout};
 use crate::processes::Ready;
 
 /// A child that stays up this long counts as well, and its next death is answered at once.
-const SETTLED: Duration = Duration::from_secs(60);
+const SETTLED: Duration = Duration::from_mins(1);
 /// The first pause before a restart; it doubles up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// The longest pause before a restart.
@@ -86,11 +86,6 @@ impl Running {
                 Err(error) => tracing::error!(service = self.service.name, "{error:#}; trying again"),
             }
         }
-    }
-
-    /// Its process id while it runs.
-    pub(crate) fn id(&self) -> Option<u32> {
-        self.child.id()
     }
 
     /// The arguments of the next start.

@@ -12,7 +12,7 @@ use crate::client::Client;
 use crate::show::Show;
 
 /// How long to wait for a project's first pipeline.
-const FIRST_PIPELINE: Duration = Duration::from_secs(60);
+const FIRST_PIPELINE: Duration = Duration::from_mins(1);
 /// Between two looks for it.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
 

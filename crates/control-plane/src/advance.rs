@@ -31,8 +31,9 @@ impl ControlPlane {
             };
             match self.store().commit(&row).await {
                 Ok(()) => {
-                    self.announce(&state, &row).await;
+                    self.inner.news.notify_one();
                     self.wake_for(&row.effects);
+                    self.announce_slices(&row.changes).await;
                     return Ok(());
                 }
                 Err(StoreError::Conflict { .. }) => {}

@@ -87,7 +87,10 @@ fn fenced(lease: Lease) -> Refusal {
     }
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "it stands in map_err, which gives the error away")]
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "it stands in map_err, which gives the error away"
+)]
 fn refusal(error: UseCaseError) -> Refusal {
     let code = match &error {
         UseCaseError::Blob(BlobError::Gap { .. }) => RefusalCode::Gap,

@@ -1,11 +1,13 @@
 //! Takes triggers in: a push, a call, a local run. What is answered is durable; planning follows in its own loop.
 
+use std::time::Duration;
+
 use airlock_domain::state::PipelineState;
 use airlock_domain::trust::EventTrust;
 use airlock_domain::{BranchName, CommitSha, DeliveryId, PipelineId, ProjectSlug, TagName};
 use airlock_driver_interfaces::rows::{PipelineRow, ProjectRow, Revision, Selection, Trigger, TriggerKind};
 
-use crate::{Actor, ControlPlane, UseCaseError};
+use crate::{Actor, ControlPlane, UseCaseError, limits};
 
 /// A request to build something.
 #[derive(Debug, Clone)]
@@ -65,7 +67,10 @@ impl ControlPlane {
                 .ok_or_else(|| {
                     UseCaseError::NotFound(format!("branch '{branch}' of {}", request.project.short()))
                 })?,
-            (None, None) => return Err(UseCaseError::Invalid("a tag needs its commit".to_owned())),
+            (None, None) => {
+                let name = tag.as_ref().map(ToString::to_string).unwrap_or_default();
+                self.tag_head(&request.project, &name).await?
+            }
         };
         let commit = forge.commit(&request.project, &sha).await?;
         let delivery = request.delivery.unwrap_or_else(|| DeliveryId::new(self.new_id()));
@@ -96,7 +101,7 @@ impl ControlPlane {
         if fresh {
             let target = format!("{} #{}", project.slug, row.number);
             self.audit("pipeline.start", &request.actor.name, &target).await?;
-            self.announce_pipeline(&row);
+            self.inner.news.notify_one();
             self.inner.planning.notify_one();
         }
         Ok(row)
@@ -115,7 +120,11 @@ impl ControlPlane {
                     continue;
                 }
             };
-            lines.push(self.pushed_one(project, actor, reference, sha).await);
+            let (line, started) = self.pushed_one(project, actor, reference, sha).await;
+            lines.push(line);
+            if let Some(row) = started {
+                lines.extend(self.problems_of(&row).await);
+            }
         }
         lines
     }
@@ -126,14 +135,15 @@ impl ControlPlane {
         actor: &Actor,
         reference: Reference,
         sha: CommitSha,
-    ) -> String {
+    ) -> (String, Option<PipelineRow>) {
         let what = match &reference {
             Reference::Branch(branch) => format!("branch {branch}"),
             Reference::Tag(tag) => format!("tag {tag}"),
         };
         match self.drivers().forge.commit(project, &sha).await {
             Ok(commit) if asks_to_skip(&commit.subject) => {
-                return format!("{what}: the commit message says skip, so no pipeline was started");
+                let line = format!("{what}: the commit message says skip, so no pipeline was started");
+                return (line, None);
             }
             Ok(_) | Err(_) => {}
         }
@@ -149,9 +159,74 @@ impl ControlPlane {
             delivery: None,
         };
         match self.trigger(request).await {
-            Ok(row) => format!("Pipeline #{} for {what}: {}", row.number, self.pipeline_url(&row)),
-            Err(error) => format!("{what}: no pipeline could be started: {error}"),
+            Ok(row) => {
+                let line = format!("Pipeline #{} for {what}: {}", row.number, self.pipeline_url(&row));
+                (line, Some(row))
+            }
+            Err(error) => (format!("{what}: no pipeline could be started: {error}"), None),
         }
+    }
+
+    /// What is wrong with a pipeline's config, if planning says so soon.
+    async fn problems_of(&self, row: &PipelineRow) -> Vec<String> {
+        let mut follow = self.follow(row.id);
+        let planned = async {
+            while let Ok(Some(happening)) = follow.next().await {
+                match happening.status.as_deref() {
+                    Some("pending") => {}
+                    Some("errored") => return happening.reason,
+                    _ => return None,
+                }
+            }
+            None
+        };
+        let patience = Duration::from_millis(limits::PUSH_PLANNING_MS);
+        match tokio::time::timeout(patience, planned).await {
+            Ok(Some(reason)) => std::iter::once("Nothing runs, because:".to_owned())
+                .chain(reason.lines().map(str::to_owned))
+                .collect(),
+            Ok(None) | Err(_) => Vec::new(),
+        }
+    }
+
+    /// Starts what was pushed while nobody was there to hear: a process that dies between git's moving a ref and the
+    /// pipeline's row leaves a commit that no pipeline has built. Called once, before the doors open.
+    pub async fn reconcile_pushes(&self) -> Result<(), UseCaseError> {
+        for project in self.store().projects().await? {
+            let known = self
+                .store()
+                .pipelines(Some(project.id), None, limits::RECONCILED_PIPELINES)
+                .await?;
+            for (name, object) in self.drivers().remote.heads(&project.slug).await? {
+                let built = known.iter().any(|row| {
+                    let of_ref = row
+                        .revision
+                        .branch
+                        .as_ref()
+                        .map(|branch| format!("refs/heads/{branch}"));
+                    let of_tag = row.revision.tag.as_ref().map(|tag| format!("refs/tags/{tag}"));
+                    row.revision.sha == object
+                        && (of_ref.as_deref() == Some(&name) || of_tag.as_deref() == Some(&name))
+                });
+                let reference = if built { None } else { reference_of(&name)? };
+                if let Some(reference) = reference {
+                    let actor = Actor::new("a push that was interrupted");
+                    let (line, _) = self.pushed_one(&project.slug, &actor, reference, object).await;
+                    tracing::warn!(project = %project.slug, "taken up again: {line}");
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn tag_head(&self, project: &ProjectSlug, tag: &str) -> Result<CommitSha, UseCaseError> {
+        let wanted = format!("refs/tags/{tag}");
+        let heads = self.drivers().remote.heads(project).await?;
+        let found = heads
+            .into_iter()
+            .find(|(name, _)| *name == wanted)
+            .map(|(_, sha)| sha);
+        found.ok_or_else(|| UseCaseError::NotFound(format!("tag '{tag}' of {}", project.short())))
     }
 
     /// The page of a pipeline.

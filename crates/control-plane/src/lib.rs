@@ -15,6 +15,7 @@ mod ingest;
 mod intake;
 pub mod limits;
 mod notices;
+mod outbox;
 mod planning;
 pub mod projects;
 pub mod queries;
@@ -95,6 +96,8 @@ struct Inner {
     work: Notify,
     /// Rung when a pipeline waits to be planned.
     planning: Notify,
+    /// Rung when the outbox got a row.
+    news: Notify,
     /// What is remembered of running jobs.
     running: ingest::Running,
 }
@@ -108,6 +111,7 @@ impl ControlPlane {
             addresses: OnceLock::new(),
             work: Notify::new(),
             planning: Notify::new(),
+            news: Notify::new(),
             running: ingest::Running::default(),
         };
         Self {
@@ -141,12 +145,13 @@ impl ControlPlane {
         self.inner.drivers.clock.new_id()
     }
 
-    /// Runs the loops: planning of accepted pipelines and the watch over leases. Ends when `shutdown` does.
+    /// Runs the loops: planning of accepted pipelines, the watch over leases, news from the outbox. Ends when `shutdown` does.
     pub async fn run(&self, shutdown: impl Future<Output = ()> + Send) {
         tokio::select! {
             () = shutdown => {}
             () = self.plan_loop() => {}
             () = self.lease_loop() => {}
+            () = self.outbox_loop() => {}
         }
     }
 }

@@ -21,3 +21,12 @@ pub const SIGN_IN_LINK_MS: i64 = 24 * 60 * 60 * 1000;
 pub const SESSION_MS: i64 = 14 * 24 * 60 * 60 * 1000;
 /// A follower that hears nothing looks at the rows this often, in milliseconds.
 pub const FOLLOW_POLL_MS: u64 = 1_000;
+/// Rows taken out of the outbox at once.
+pub const OUTBOX_ROWS: u32 = 100;
+/// The outbox is looked into at least this often, in milliseconds.
+pub const OUTBOX_POLL_MS: u64 = 5_000;
+/// How long a push waits to show its pusher the problems of the config, in milliseconds. Planning takes a few; a pusher
+/// who would wait longer reads them on the page.
+pub const PUSH_PLANNING_MS: u64 = 3_000;
+/// How many of a project's newest pipelines are looked through for commits that were pushed but never built.
+pub const RECONCILED_PIPELINES: u32 = 1_000;

@@ -1,9 +1,9 @@
 //! Tells the live channel what changed. Messages may be lost; rows are the truth, so a failure here is only logged.
 
 use airlock_domain::events::{Happening, HappeningKind};
-use airlock_domain::state::{Change, Workflow};
+use airlock_domain::state::Change;
 use airlock_domain::{JobId, PipelineId, WorkflowId};
-use airlock_driver_interfaces::rows::{DecisionRow, StepRow};
+use airlock_driver_interfaces::rows::StepRow;
 
 use crate::ControlPlane;
 
@@ -34,55 +34,26 @@ impl ControlPlane {
         self.drivers().bus.publish(happening);
     }
 
-    /// Tells what a committed decision changed.
-    pub(crate) async fn announce(&self, state: &Workflow, row: &DecisionRow) {
-        let workflow = match self.store().workflow(row.workflow).await {
-            Ok(Some(workflow)) => workflow,
-            Ok(None) => return,
-            Err(error) => {
-                tracing::warn!(%error, workflow = %row.workflow, "live messages about a decision were not sent");
-                return;
-            }
-        };
-        let at = row.at.to_rfc3339();
-        for change in &row.changes {
-            let base = |kind| Happening {
-                workflow: Some(workflow.name.to_string()),
-                workflow_id: Some(workflow.id),
-                ..Happening::new(kind, at.clone(), workflow.pipeline)
-            };
-            let job_name = |id: JobId| state.job(id).map(|job| job.name.to_string());
-            self.publish(match change {
-                Change::Workflow { status, at: _ } => Happening {
-                    status: Some(status.to_string()),
-                    ..base(HappeningKind::Workflow)
-                },
-                Change::Job {
-                    job,
-                    status,
-                    reason,
-                    at: _,
-                } => Happening {
-                    job: job_name(*job),
-                    job_id: Some(*job),
-                    status: Some(status.to_string()),
-                    reason: reason.clone(),
-                    ..base(HappeningKind::Job)
-                },
+    /// Tells which slices a committed decision changed. Pipelines, workflows and jobs are told from the outbox.
+    pub(crate) async fn announce_slices(&self, changes: &[Change]) {
+        for change in changes {
+            let (job, slice, status, at) = match change {
                 Change::Slice {
                     job,
                     slice,
                     status,
                     fence: _,
-                    at: _,
-                } => Happening {
-                    job: job_name(*job),
-                    job_id: Some(*job),
-                    slice: Some(*slice),
+                    at,
+                } => (job, slice, status, at),
+                Change::Workflow { .. } | Change::Job { .. } => continue,
+            };
+            match self.words(*job).await {
+                Ok(words) => self.publish(Happening {
                     status: Some(status.to_string()),
-                    ..base(HappeningKind::Slice)
-                },
-            });
+                    ..words.happening(HappeningKind::Slice, at.to_rfc3339(), Some(*slice))
+                }),
+                Err(error) => tracing::warn!(%error, %job, "a slice's change was not told"),
+            }
         }
     }
 

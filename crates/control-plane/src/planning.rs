@@ -3,12 +3,11 @@
 
 use std::time::Duration;
 
-use airlock_domain::events::{Happening, HappeningKind};
 use airlock_domain::plan::{JobBody, Plan, PlannedJob, PlannedWorkflow};
 use airlock_domain::state::{
     Event, Job, JobKind, JobStatus, PipelineState, Slice, SliceStatus, Workflow, WorkflowStatus,
 };
-use airlock_domain::{JobId, Timestamp, WorkflowId};
+use airlock_domain::{JobId, WorkflowId};
 use airlock_driver_interfaces::rows::{
     NewJob, NewWorkflow, PipelineError, PipelineRow, ProjectRow, TriggerKind,
 };
@@ -77,7 +76,7 @@ impl ControlPlane {
             )
             .await?;
         if written {
-            self.announce_planned(pipeline, &planned, at);
+            self.inner.news.notify_one();
             planned
                 .workflows
                 .iter()
@@ -224,44 +223,6 @@ impl ControlPlane {
             left_out: None,
             jobs: jobs.collect(),
             effects,
-        }
-    }
-
-    pub(crate) fn announce_pipeline(&self, row: &PipelineRow) {
-        self.publish(Happening {
-            status: Some(row.state.to_string()),
-            ..Happening::new(HappeningKind::Pipeline, self.now().to_rfc3339(), row.id)
-        });
-    }
-
-    fn announce_planned(&self, pipeline: &PipelineRow, planned: &Planned, at: Timestamp) {
-        let at = at.to_rfc3339();
-        let base = |kind| Happening::new(kind, at.clone(), pipeline.id);
-        self.publish(Happening {
-            status: Some(planned.state.to_string()),
-            reason: planned.errors.first().map(|error| error.message.clone()),
-            ..base(HappeningKind::Pipeline)
-        });
-        for workflow in &planned.workflows {
-            let named = |kind| Happening {
-                workflow: Some(workflow.name.to_string()),
-                workflow_id: Some(workflow.id),
-                ..base(kind)
-            };
-            for job in &workflow.jobs {
-                self.publish(Happening {
-                    job: Some(job.name.to_string()),
-                    job_id: Some(job.id),
-                    status: Some(job.status.to_string()),
-                    reason: job.reason.clone(),
-                    ..named(HappeningKind::Job)
-                });
-            }
-            self.publish(Happening {
-                status: Some(workflow.status.to_string()),
-                reason: workflow.left_out.clone(),
-                ..named(HappeningKind::Workflow)
-            });
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The built-in git remote as the control plane needs it: making repositories and keys. Reading goes through
 //! [`crate::Forge`] as for any other forge.
 
-use airlock_domain::{ProjectSlug, Secret};
+use airlock_domain::{CommitSha, ProjectSlug, Secret};
 use async_trait::async_trait;
 
 use crate::forge::ForgeError;
@@ -11,6 +11,8 @@ use crate::forge::ForgeError;
 pub trait Remote: Send + Sync {
     /// Makes an empty bare repository for a project.
     async fn create_repository(&self, project: &ProjectSlug) -> Result<(), ForgeError>;
+    /// Every branch and tag by its full name, with the commit it leads to.
+    async fn heads(&self, project: &ProjectSlug) -> Result<Vec<(String, CommitSha)>, ForgeError>;
 }
 
 /// Makes and reads SSH keys.

@@ -310,6 +310,17 @@ impl Remote for PlainGit {
     async fn create_repository(&self, project: &ProjectSlug) -> Result<(), ForgeError> {
         self.create(project).await
     }
+
+    async fn heads(&self, project: &ProjectSlug) -> Result<Vec<(String, CommitSha)>, ForgeError> {
+        let mut heads = Vec::new();
+        for stored in self.refs(project).await? {
+            // An annotated tag points to a tag object; one that leads to no commit builds nothing.
+            if let Some(commit) = self.commit_of(project, &stored.object).await? {
+                heads.push((stored.name, commit));
+            }
+        }
+        Ok(heads)
+    }
 }
 
 fn missing(project: &ProjectSlug, what: String) -> ForgeError {

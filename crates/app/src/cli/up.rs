@@ -66,17 +66,18 @@ pub(crate) async fn run(arguments: UpArguments) -> anyhow::Result<ExitCode> {
         ],
     );
     server.set_arguments(again.arguments);
-    let mut agent = match arguments.no_agent {
-        true => None,
-        false => Some(Running::start(service("agent", &[])).await?.0),
+    let mut agent = if arguments.no_agent {
+        None
+    } else {
+        Some(Running::start(service("agent", &[])).await?.0)
     };
 
     greet(&endpoint, &data_dir).await;
     let demo = async {
-        if arguments.demo {
-            if let Err(error) = demo::play(&data_dir).await {
-                terminal::error(&format!("the demonstration did not work: {error:#}"));
-            }
+        if arguments.demo
+            && let Err(error) = demo::play(&data_dir).await
+        {
+            terminal::error(&format!("the demonstration did not work: {error:#}"));
         }
         std::future::pending::<()>().await;
     };

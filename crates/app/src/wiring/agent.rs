@@ -23,7 +23,7 @@ use crate::cli::places;
 use crate::{endpoint, processes, task_binary};
 
 /// A certificate lives a day; the next one is taken after this.
-const RENEW_AFTER: Duration = Duration::from_secs(8 * 60 * 60);
+const RENEW_AFTER: Duration = Duration::from_hours(8);
 
 /// Takes and runs slices until `shutdown` completes; `ready` is called when it can take the first.
 pub(crate) async fn serve(

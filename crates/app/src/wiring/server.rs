@@ -82,6 +82,11 @@ pub(crate) async fn serve(options: Options, shutdown: impl Future<Output = ()>) 
     let ssh_url = format!("ssh://git@localhost:{}", addresses.git_port);
     plane.set_addresses(addresses);
 
+    // Before anybody can push again: what git took in while no server was there to hear.
+    plane
+        .reconcile_pushes()
+        .await
+        .context("looking for pushes that were interrupted")?;
     let endpoint = Endpoint {
         url: url.clone(),
         ssh: ssh_url.clone(),

@@ -1,8 +1,8 @@
 //! The way of the data, from trigger to green, and every place where it can be interrupted.
 
 use airlock_agent_protocol::{ArtifactHeader, Heartbeat, LogHeader, RefusalCode};
-use airlock_control_plane::UseCaseError;
 use airlock_control_plane::agents::ArtifactBody;
+use airlock_control_plane::{Heard, UseCaseError};
 use airlock_domain::events::HappeningKind;
 use airlock_domain::state::{PipelineState, SliceStatus, StepStatus};
 use airlock_domain::{EnvName, Secret};
@@ -313,4 +313,54 @@ async fn secrets_that_cannot_be_variables_are_refused_and_none_is_given_back() {
         world.plane.remove_secret(&slug(), &name, &ada()).await,
         Err(UseCaseError::NotFound(_))
     ));
+}
+
+#[tokio::test]
+async fn a_push_that_nobody_heard_is_built_once() {
+    let world = World::new().await;
+    for _ in 0..2 {
+        world.plane.reconcile_pushes().await.unwrap();
+        let pipelines = world.plane.pipelines(None, None, 10).await.unwrap();
+        assert_eq!(pipelines.len(), 1);
+        assert_eq!(pipelines[0].pipeline.revision.sha.as_str(), "f".repeat(40));
+    }
+}
+
+#[tokio::test]
+async fn news_wait_in_the_outbox_until_they_are_told() {
+    let world = World::new().await;
+    let pipeline = world.pipeline(TWO_JOBS).await;
+    let mut heard = world.plane.listen(Some(pipeline));
+    world.plane.tell_outbox().await.unwrap();
+    let mut told = Vec::new();
+    while told.len() < 5 {
+        match heard.next().await {
+            Heard::Happening(happening) => {
+                told.push(format!(
+                    "{} {}",
+                    happening.job.unwrap_or_default(),
+                    happening.status.unwrap()
+                ));
+            }
+            Heard::Missed(_) | Heard::Closed => panic!("nothing is lost here"),
+        }
+    }
+    for news in [" pending", " created", "test queued", "build blocked", " running"] {
+        assert!(told.iter().any(|line| line == news), "no {news:?} in {told:?}");
+    }
+    // Told once: nothing is left.
+    world.plane.tell_outbox().await.unwrap();
+    world
+        .plane
+        .cancel(
+            world.plane.pipeline(pipeline).await.unwrap().workflows[0].id,
+            &ada(),
+        )
+        .await
+        .unwrap();
+    world.plane.tell_outbox().await.unwrap();
+    match heard.next().await {
+        Heard::Happening(happening) => assert_eq!(happening.status.as_deref(), Some("canceled")),
+        Heard::Missed(_) | Heard::Closed => panic!("nothing is lost here"),
+    }
 }

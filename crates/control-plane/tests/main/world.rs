@@ -55,6 +55,13 @@ impl Remote for NoRemote {
     async fn create_repository(&self, _: &ProjectSlug) -> Result<(), ForgeError> {
         Ok(())
     }
+
+    async fn heads(&self, _: &ProjectSlug) -> Result<Vec<(String, CommitSha)>, ForgeError> {
+        Ok(vec![(
+            "refs/heads/main".into(),
+            CommitSha::new("f".repeat(40)).unwrap(),
+        )])
+    }
 }
 
 /// Keys that only look like keys.

@@ -73,6 +73,10 @@ impl Remote for NoRemote {
     async fn create_repository(&self, _project: &ProjectSlug) -> Result<(), ForgeError> {
         Ok(())
     }
+
+    async fn heads(&self, _: &ProjectSlug) -> Result<Vec<(String, CommitSha)>, ForgeError> {
+        Ok(Vec::new())
+    }
 }
 
 /// Keys that are only texts.
