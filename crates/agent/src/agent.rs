@@ -14,7 +14,6 @@ use airlock_sandbox::{LauncherError, LauncherOptions, Network, ReapError, reap_l
 use tokio::task::JoinSet;
 
 use crate::doors::{GitDialer, TcpGitDialer};
-use crate::id_block::{self, IdBlock};
 use crate::images::{ImageError, ImageStore};
 use crate::leash::{Leash, StopCause};
 use crate::limits;
@@ -81,12 +80,6 @@ pub enum AgentError {
     /// What an earlier run left cannot be removed.
     #[error(transparent)]
     Reap(#[from] ReapError),
-    /// No block of ids.
-    #[error("taking user ids for sandboxes in {}: {source}", id_block::DIRECTORY)]
-    Ids {
-        /// Why not.
-        source: io::Error,
-    },
     /// The launcher does not start.
     #[error(transparent)]
     Launcher(#[from] LauncherError),
@@ -101,7 +94,6 @@ pub struct Agent {
     link: Arc<dyn ServerLink>,
     id: AgentId,
     slots: u32,
-    _ids: IdBlock,
 }
 
 impl std::fmt::Debug for Agent {
@@ -133,13 +125,12 @@ impl Agent {
             name,
             slots,
         } = config;
-        let (here, ids) = prepare(&data_dir, image_cache, task_exe, name, options)?;
+        let here = prepare(&data_dir, image_cache, task_exe, name, options)?;
         Ok(Self {
             here: Arc::new(here),
             link,
             id,
             slots: slots.unwrap_or_else(|| Machine::here().cpus).max(1),
-            _ids: ids,
         })
     }
 
@@ -217,14 +208,14 @@ where
     }
 }
 
-/// Directories, leftovers, ids, launcher and images of an agent or of a single sandbox.
+/// Directories, leftovers, launcher and images of an agent or of a single sandbox.
 pub(crate) fn prepare(
     data_dir: &std::path::Path,
     image_cache: PathBuf,
     task_exe: PathBuf,
     name: String,
     options: AgentOptions,
-) -> Result<(Surroundings, IdBlock), AgentError> {
+) -> Result<Surroundings, AgentError> {
     let state_dir = data_dir.join("launcher");
     let (work_dir, spool_dir) = (data_dir.join("sandboxes"), data_dir.join("spool"));
     for path in [&state_dir, &work_dir, &spool_dir] {
@@ -234,12 +225,10 @@ pub(crate) fn prepare(
         })?;
     }
     reap_leftovers(&state_dir)?;
-    let ids = id_block::take(id_block::DIRECTORY.as_ref()).map_err(|source| AgentError::Ids { source })?;
     let launcher_options = LauncherOptions {
-        state_dir,
-        id_base: ids.base,
         id_ranges: limits::ID_RANGES,
         network: options.network == Network::Egress,
+        ..LauncherOptions::new(state_dir)
     };
     let here = Surroundings {
         name,
@@ -254,7 +243,7 @@ pub(crate) fn prepare(
     };
     // Started now, so that what is missing on the machine is said before work is taken.
     let _started = here.launcher()?;
-    Ok((here, ids))
+    Ok(here)
 }
 
 /// The leashes of what runs.

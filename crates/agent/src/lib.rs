@@ -1,8 +1,8 @@
 //! The agent: takes a job's slice from the server, runs its steps in a sandbox of their own and brings everything that
 //! happens back.
 //!
-//! [`Agent`] claims slices over a [`ServerLink`] and runs each in a task of its own. A slice is one file, `slice`: spin
-//! up (`spin_up`), steps in order, destroy, finish. Around it: `inside` talks to process 1 of the sandbox, `doors` serves
+//! [`Agent`] claims slices over a [`ServerLink`] and runs each in a task of its own. `slice` is one slice from
+//! claim to finish: spin up (`spin_up`), the steps in order (`steps`), destroy, finish. Around it: `inside` talks to process 1 of the sandbox, `doors` serves
 //! the two sockets that lead out of it (`ssh_agent` holds the deploy key), `reporter`, `log_relay` and `spool` bring
 //! reports and log bytes to the server without loss, `leash` carries cancel and fencing in, `verdict` says what an end
 //! means. [`ImageStore`] keeps root file systems; [`sandbox_run()`] runs one command without a server.
@@ -15,7 +15,6 @@ mod artifacts;
 mod checkout;
 mod doors;
 mod environment;
-mod id_block;
 mod images;
 mod inside;
 mod leash;
@@ -31,6 +30,7 @@ mod slice;
 mod spin_up;
 mod spool;
 mod ssh_agent;
+mod steps;
 mod surroundings;
 mod verdict;
 

@@ -63,7 +63,5 @@ pub(crate) const IMAGE_POLL: Duration = Duration::from_millis(300);
 pub(crate) const IMAGE_ERROR_LINES: usize = 12;
 /// Owners of image files: what one sandbox's id range can show.
 pub(crate) const IMAGE_IDS: u32 = 65_536;
-/// Agents of one machine: each owns a block of ids for its sandboxes.
-pub(crate) const ID_BLOCKS: u32 = 60;
-/// Sandboxes of one agent at a time, each with an id range of its own.
-pub(crate) const ID_RANGES: u32 = 64;
+/// Id ranges an agent may choose from; those that other agents of the machine use are passed over.
+pub(crate) const ID_RANGES: u32 = 1024;

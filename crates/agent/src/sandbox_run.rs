@@ -96,7 +96,7 @@ pub async fn sandbox_run(
             network,
             ..AgentOptions::default()
         };
-        let (here, ids) = prepare(&data_dir, image_cache, task_exe, "sandbox run".into(), options)?;
+        let here = prepare(&data_dir, image_cache, task_exe, "sandbox run".into(), options)?;
         let (image, layer) = match root {
             RunRoot::Directory(path) => {
                 let path = path.canonicalize().map_err(SpinUpError::from)?;
@@ -128,15 +128,15 @@ pub async fn sandbox_run(
         };
         let launcher = here.launcher().map_err(AgentError::from)?;
         let sandbox = launcher.start(&spec).map_err(SpinUpError::from)?;
-        Ok::<_, SandboxRunError>((sandbox, image, ids))
+        Ok::<_, SandboxRunError>((sandbox, image))
     });
-    let (mut sandbox, image, ids) = prepared.await??;
+    let (mut sandbox, image) = prepared.await??;
     let ended = converse(&mut sandbox, &command, output).await;
     let counted = sandbox.usage();
     let usage = blocking(move || sandbox.destroy())
         .await?
         .map_err(SpinUpError::from)?;
-    drop((image, ids));
+    drop(image);
     let end = ended?;
     let counted = Counted {
         before: Usage::default(),
