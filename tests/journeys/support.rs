@@ -73,7 +73,7 @@ pub(crate) fn one_job(steps: &str) -> String {
 
 /// The id of a job, out of the output of `--json`.
 pub(crate) fn job_id(events: &str, name: &str) -> Option<String> {
-    let events = events
+    let mut events = events
         .lines()
         .filter_map(|line| serde_json::from_str::<Value>(line).ok());
     let job = events.rfind(|event| event["job"] == name)?;
