@@ -6,13 +6,13 @@
 //! panics and errors into answers, and sets the security headers, so that no handler can forget them.
 
 mod agent_door;
-mod answer;
+pub(crate) mod answer;
 pub mod api;
-mod auth;
-mod input;
-mod limits;
+pub(crate) mod auth;
+pub(crate) mod input;
+pub(crate) mod limits;
 mod sign_in;
-mod state;
+pub(crate) mod state;
 
 use axum::Router;
 use axum::http::{Method, StatusCode, Uri};
@@ -41,6 +41,8 @@ pub fn router(state: State) -> Router {
         .nest("/api/v2", api::router(&state))
         .nest("/agent/v1", agent_door::router(&state))
         .merge(sign_in::router())
+        .merge(crate::pages::router(&state))
+        .merge(crate::live::router(&state))
         .fallback(nothing_there)
         .method_not_allowed_fallback(wrong_method)
         .layer(from_fn_with_state(state.clone(), answer::wrap))

@@ -4,4 +4,6 @@
 //! by use cases behind a trait. No module opens a socket itself: `airlock-transport` does.
 
 pub mod http;
+mod live;
+mod pages;
 pub mod ssh;

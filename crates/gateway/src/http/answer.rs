@@ -7,7 +7,7 @@ use airlock_control_plane::{BlobError, ForgeError, StoreError, UseCaseError};
 use axum::body::Body;
 use axum::extract::{Request, State as With};
 use axum::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, REFERRER_POLICY,
+    ACCEPT, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, REFERRER_POLICY,
     STRICT_TRANSPORT_SECURITY, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
@@ -73,6 +73,16 @@ impl Problem {
         &self.message
     }
 
+    /// Whether another request would have been answered well.
+    pub(crate) fn is_the_callers(&self) -> bool {
+        self.status.is_client_error()
+    }
+
+    /// Whether the state did not allow it.
+    pub(crate) fn is_conflict(&self) -> bool {
+        self.status == StatusCode::CONFLICT
+    }
+
     fn unavailable(message: &str, cause: String) -> Self {
         Self {
             cause: Some(cause),
@@ -136,6 +146,7 @@ pub(crate) async fn wrap(With(state): With<State>, request: Request, next: Next)
     // Never the query: it may hold a sign-in token.
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let data = is_data(&path);
+    let page = !data && wants_page(request.headers());
     let mut response = match AssertUnwindSafe(next.run(request)).catch_unwind().await {
         Ok(response) => response,
         Err(panic) => {
@@ -146,7 +157,7 @@ pub(crate) async fn wrap(With(state): With<State>, request: Request, next: Next)
         if let Some(cause) = &told.cause {
             tracing::error!(request = %id, %method, path, status = %response.status(), cause, "a request failed");
         }
-        tell(&mut response, &told.message, &id, data);
+        tell(&mut response, &told.message, &id, data, page);
     }
     tracing::debug!(request = %id, %method, path, status = response.status().as_u16(), "answered");
     secure(response.headers_mut(), data);
@@ -164,8 +175,21 @@ fn is_data(path: &str) -> bool {
     })
 }
 
-fn tell(response: &mut Response, message: &str, id: &str, data: bool) {
-    let (kind, text) = if data {
+/// Whether a browser asks, for which an error is a page.
+fn wants_page(headers: &HeaderMap) -> bool {
+    let accepted = headers.get(ACCEPT).and_then(|value| value.to_str().ok());
+    accepted.is_some_and(|kinds| kinds.contains("text/html"))
+}
+
+fn tell(response: &mut Response, message: &str, id: &str, data: bool, page: bool) {
+    let page = if page {
+        crate::pages::problem_page(response.status(), message, id)
+    } else {
+        None
+    };
+    let (kind, text) = if let Some(page) = page {
+        ("text/html; charset=utf-8", page)
+    } else if data {
         let body = serde_json::json!({ "message": message, "request_id": id });
         ("application/json", body.to_string())
     } else {

@@ -169,6 +169,11 @@ impl<S: Send + Sync> FromRequestParts<S> for Queries {
 }
 
 impl Queries {
+    /// A query with nothing in it.
+    pub(crate) const fn none() -> Self {
+        Self(Vec::new())
+    }
+
     /// One value as it stands; an empty one counts as none.
     pub(crate) fn text(&self, name: &str) -> Option<&str> {
         let found = self.0.iter().find(|(known, _)| known == name);

@@ -8,7 +8,7 @@ use axum::Router;
 use axum::extract::{DefaultBodyLimit, FromRequest as _, Request, State as With};
 use axum::http::header::{LOCATION, SET_COOKIE};
 use axum::http::{HeaderValue, StatusCode};
-use axum::response::{Html, IntoResponse, Response};
+use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde::Deserialize;
 
@@ -17,47 +17,24 @@ use super::auth::{SESSION_COOKIE, from_own_pages, session_cookie, tells_where_fr
 use super::input::Queries;
 use super::limits;
 use super::state::State;
+use crate::pages::{self, Shell};
 
 #[derive(Template)]
-#[template(
-    ext = "html",
-    source = r#"<!doctype html>
-<html lang="en">
-<head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>Sign in · Airlock</title></head>
-<body>
-<main>
-<h1>Airlock</h1>
-{%- match token %}
-{%- when Some with (token) %}
-<form method="post" action="/sign-in">
-<input type="hidden" name="token" value="{{ token }}">
-<p><button type="submit" autofocus>Sign in</button></p>
-<p>The link works once.</p>
-</form>
-{%- when None %}
-{%- if refused %}
-<p>This link was used already, is too old, or is not complete.</p>
-{%- endif %}
-<p>Get a new link on the machine where Airlock runs:</p>
-<pre>airlock admin sign-in-link</pre>
-{%- endmatch %}
-</main>
-</body>
-</html>
-"#
-)]
+#[template(path = "sign_in.html")]
 struct SignInPage<'a> {
+    shell: Shell,
     token: Option<&'a str>,
     refused: bool,
 }
 
 impl SignInPage<'_> {
     fn answer(&self, status: StatusCode) -> Result<Response, Problem> {
-        let text = self
-            .render()
-            .map_err(|error| Problem::internal(format!("the sign-in page: {error}")))?;
-        Ok((status, Html(text)).into_response())
+        pages::answer(status, self)
     }
+}
+
+fn shell() -> Shell {
+    Shell::outside("Sign in", "")
 }
 
 /// What the form sends.
@@ -76,6 +53,7 @@ pub(crate) fn router() -> Router<State> {
 /// `GET /sign-in?token=…`
 async fn form(query: Queries) -> Result<Response, Problem> {
     SignInPage {
+        shell: shell(),
         token: query.text("token"),
         refused: false,
     }
@@ -93,6 +71,7 @@ async fn sign_in(With(state): With<State>, request: Request) -> Result<Response,
     let Form(SignInForm { token }) = read.map_err(|_elapsed| bad())?.map_err(|_rejection| bad())?;
     let Some(session) = state.plane.sign_in(&token, (state.random)()).await? else {
         return SignInPage {
+            shell: shell(),
             token: None,
             refused: true,
         }
@@ -146,12 +125,14 @@ mod tests {
     #[test]
     fn a_token_cannot_leave_its_field() {
         let page = SignInPage {
+            shell: shell(),
             token: Some("\"><script>alert(1)</script>"),
             refused: false,
         };
         let text = page.render().expect("rendered");
         assert!(!text.contains("<script"), "{text}");
         let plain = SignInPage {
+            shell: shell(),
             token: Some("als_1"),
             refused: false,
         }

@@ -1,0 +1,311 @@
+//! One job: first why it is as it is and what to do, then its steps with their output, slice by slice, and the files it
+//! kept; approving it, if it waits for that.
+
+use std::collections::BTreeMap;
+
+use airlock_control_plane::ControlPlane;
+use airlock_control_plane::rows::{JobRow, SliceRow};
+use airlock_domain::plan::Executor;
+use airlock_domain::state::{JobKind, JobStatus};
+use airlock_domain::{JobId, Timestamp};
+use askama::Template;
+use axum::extract::State as With;
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse as _, Redirect, Response};
+
+use super::access::Viewer;
+use super::form::Fields;
+use super::limits::AGENT_SILENCE_MS;
+use super::shell::{Shell, answer_living, wants_fragment};
+use super::steps::{StepView, steps};
+use super::words::{Lasting, Mark, Moment, size, timestamp};
+use crate::http::answer::Problem;
+use crate::http::input::{PathParts, Queries};
+use crate::http::state::State;
+
+#[derive(Template)]
+#[template(path = "job.html", blocks = ["live"])]
+struct JobPage {
+    shell: Shell,
+    id: JobId,
+    name: String,
+    number: Option<u64>,
+    approval: bool,
+    project: String,
+    pipeline: String,
+    pipeline_number: u64,
+    workflow: String,
+    workflow_name: String,
+    mark: Mark,
+    lasting: Option<Lasting>,
+    why: Option<Why>,
+    may_approve: bool,
+    may_cancel: bool,
+    slices: Vec<SliceTab>,
+    slice: u32,
+    steps: Vec<StepView>,
+    artifacts: Vec<ArtifactLink>,
+    facts: Vec<Fact>,
+    started: Option<Moment>,
+}
+
+/// Why the job is as it is, and what to do about it.
+struct Why {
+    heading: &'static str,
+    text: String,
+    advice: Option<String>,
+    /// The line to look at: address and words.
+    line: Option<(String, String)>,
+}
+
+struct SliceTab {
+    href: String,
+    label: u32,
+    mark: Mark,
+    on: bool,
+}
+
+struct ArtifactLink {
+    href: String,
+    path: String,
+    size: String,
+    slice: u32,
+}
+
+struct Fact {
+    label: &'static str,
+    value: String,
+    mono: bool,
+}
+
+/// `GET /jobs/{id}`, `GET /jobs/{id}?slice=S`
+pub(crate) async fn show(
+    With(state): With<State>,
+    viewer: Viewer,
+    path: PathParts,
+    query: Queries,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let now = timestamp((state.now)());
+    let job = state.plane.job(id_in(&path)?).await?;
+    let view = state.plane.pipeline(job.pipeline).await?;
+    let workflow = state.plane.workflow(job.workflow).await?;
+    let slice = match query.get::<u32>("slice")? {
+        Some(slice) => slice,
+        None => worst_slice(&job.slices),
+    };
+    if job.slices.iter().all(|row| row.index != slice) && !job.slices.is_empty() {
+        return Err(Problem::not_found(&format!("slice {slice} of job {}", job.name)));
+    }
+    let steps = steps(&state.plane, job.id, slice, now, !wants_fragment(&headers)).await?;
+    let why = why(&state.plane, &job, &steps, now).await?;
+    let mark = Mark::of_job(job.status);
+    let project = view.project.slug.short();
+    let title = format!(
+        "{} · {} · {project} #{}",
+        mark.word, job.name, view.pipeline.number
+    );
+    let channels = vec![
+        format!("private-job-{}", job.id),
+        format!("private-pipeline-{}", job.pipeline),
+    ];
+    let tab = |row: &SliceRow| SliceTab {
+        href: format!("/jobs/{}?slice={}", job.id, row.index),
+        label: row.index,
+        mark: Mark::of_slice(row.status),
+        on: row.index == slice,
+    };
+    let artifacts = state.plane.artifacts(job.id).await?.into_iter();
+    let page = JobPage {
+        shell: Shell::new(title, "pipelines", &viewer).live(channels).with_logs(),
+        id: job.id,
+        name: job.name.to_string(),
+        number: job.number,
+        approval: job.kind == JobKind::Approval,
+        project,
+        pipeline: format!("/pipelines/{}", job.pipeline),
+        pipeline_number: view.pipeline.number,
+        workflow: format!("/workflows/{}", job.workflow),
+        workflow_name: workflow.name.to_string(),
+        mark,
+        lasting: if job.kind == JobKind::Build {
+            Lasting::new(job.started_at, job.stopped_at, now)
+        } else {
+            None
+        },
+        why,
+        may_approve: job.kind == JobKind::Approval && job.status == JobStatus::OnHold,
+        may_cancel: !workflow.status.is_final(),
+        slices: if job.slices.len() > 1 {
+            job.slices.iter().map(tab).collect()
+        } else {
+            Vec::new()
+        },
+        slice,
+        steps,
+        artifacts: artifacts
+            .map(|row| ArtifactLink {
+                href: format!("/api/v2/airlock/job/{}/artifact/{}", row.job, row.id),
+                path: row.path,
+                size: size(row.size),
+                slice: row.slice,
+            })
+            .collect(),
+        facts: facts(&state.plane, &job, slice).await?,
+        started: job.started_at.map(|at| Moment::new(at, now)),
+    };
+    answer_living!(&headers, page)
+}
+
+/// The slice one came for: the first that went wrong, else the first that runs, else the first.
+fn worst_slice(slices: &[SliceRow]) -> u32 {
+    let with = |class: &str| {
+        slices
+            .iter()
+            .find(|row| Mark::of_slice(row.status).class == class)
+    };
+    let found = with("bad").or_else(|| with("hold")).or_else(|| with("run"));
+    found.or(slices.first()).map_or(0, |row| row.index)
+}
+
+async fn facts(plane: &ControlPlane, job: &JobRow, slice: u32) -> Result<Vec<Fact>, Problem> {
+    let mut facts = Vec::new();
+    let mut fact = |label, value, mono| facts.push(Fact { label, value, mono });
+    if let Some(body) = &job.body {
+        let Executor::Docker { image, place: _ } = &body.executor;
+        fact("Image", image.to_string(), true);
+        fact("Resource class", body.resource_class.to_string(), true);
+        if body.parallelism > 1 {
+            fact("Slices", body.parallelism.to_string(), false);
+        }
+    }
+    let agent = job
+        .slices
+        .iter()
+        .find(|row| row.index == slice)
+        .and_then(|row| row.agent);
+    if let Some(agent) = agent {
+        let known = plane.agents().await?.into_iter().find(|row| row.id == agent);
+        fact(
+            "Agent",
+            known.map_or_else(|| agent.to_string(), |row| row.name),
+            true,
+        );
+    }
+    if !job.requires.is_empty() {
+        let names: Vec<&str> = job.requires.iter().map(|wanted| wanted.job.as_str()).collect();
+        fact("Needs", names.join(", "), false);
+    }
+    Ok(facts)
+}
+
+async fn why(
+    plane: &ControlPlane,
+    job: &JobRow,
+    steps: &[StepView],
+    now: Timestamp,
+) -> Result<Option<Why>, Problem> {
+    let reason = || job.reason.clone();
+    let why = |heading, text: String, advice: Option<&str>| {
+        Some(Why {
+            heading,
+            text,
+            advice: advice.map(str::to_owned),
+            line: None,
+        })
+    };
+    let or = |text: &str| reason().unwrap_or_else(|| text.to_owned());
+    Ok(match job.status {
+        JobStatus::Running | JobStatus::Success if job.kind == JobKind::Build => None,
+        JobStatus::Running => None,
+        JobStatus::Success => why("Approved", or("Somebody approved it."), None),
+        JobStatus::Failed => Some(Why {
+            heading: "Why it failed",
+            text: or("A step failed."),
+            advice: None,
+            line: failing_line(steps),
+        }),
+        JobStatus::TimedOut => why(
+            "Why it was stopped",
+            or("It ran longer than it may."),
+            Some("Split the step, or allow it more time with no_output_timeout."),
+        ),
+        JobStatus::InfrastructureFail => why(
+            "What went wrong",
+            or("Airlock, its agent or its sandbox failed."),
+            Some(
+                "This was not the job's fault. Run the pipeline again; if it happens twice, look at the agent's log.",
+            ),
+        ),
+        JobStatus::Canceled => why("Why it ended", or("Somebody stopped it."), None),
+        JobStatus::NotRun => why("Why it did not run", or("Nothing asked for it."), None),
+        JobStatus::OnHold => why("What it waits for", or("A person must approve it."), None),
+        JobStatus::Blocked => {
+            let text = waits_for(plane, job).await?;
+            why("What it waits for", reason().unwrap_or(text), None)
+        }
+        JobStatus::Queued => {
+            let agents = plane.agents().await?;
+            let there = agents
+                .iter()
+                .any(|agent| now.millis_since(agent.seen_at) < AGENT_SILENCE_MS);
+            let advice = if there {
+                "Every agent is busy. It starts as soon as one is free."
+            } else {
+                "No agent was heard in the last minute and a half. Start one with: airlock agent"
+            };
+            why("What it waits for", or("It waits for an agent."), Some(advice))
+        }
+    })
+}
+
+/// The jobs that must end first, each with how it stands.
+async fn waits_for(plane: &ControlPlane, job: &JobRow) -> Result<String, Problem> {
+    let others = plane.jobs(job.workflow).await?;
+    let states: BTreeMap<&str, JobStatus> = others
+        .iter()
+        .map(|other| (other.name.as_str(), other.status))
+        .collect();
+    let waiting: Vec<String> = job
+        .requires
+        .iter()
+        .filter_map(|wanted| {
+            let status = states.get(wanted.job.as_str())?;
+            let open = status.outcome().is_none();
+            open.then(|| format!("{} ({})", wanted.job, Mark::of_job(*status).word.to_lowercase()))
+        })
+        .collect();
+    Ok(format!("It starts after {}.", waiting.join(", ")))
+}
+
+fn failing_line(steps: &[StepView]) -> Option<(String, String)> {
+    let step = steps.iter().rfind(|step| step.open)?;
+    let number = step.first_hit()?;
+    Some((
+        format!("#s{}-L{number}", step.index),
+        format!("Line {number} of “{}”", step.name),
+    ))
+}
+
+/// `POST /jobs/{id}/approve`
+pub(crate) async fn approve(
+    With(state): With<State>,
+    viewer: Viewer,
+    path: PathParts,
+    fields: Fields,
+) -> Result<Response, Problem> {
+    let job = state.plane.job(id_in(&path)?).await?;
+    state.plane.approve(job.id, &viewer.0).await?;
+    let back = match fields.text("from") {
+        "pipeline" => format!("/pipelines/{}", job.pipeline),
+        "workflow" => format!("/workflows/{}", job.workflow),
+        _ => format!("/jobs/{}", job.id),
+    };
+    Ok(Redirect::to(&back).into_response())
+}
+
+/// What is no id at all is not found, as for people there is no difference.
+fn id_in(path: &PathParts) -> Result<JobId, Problem> {
+    path.get("id")
+        .map_err(|_| Problem::not_found(&format!("job {}", path.text("id"))))
+}
