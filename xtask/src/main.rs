@@ -8,6 +8,7 @@
     reason = "a task runner talks to its terminal"
 )]
 
+mod bench;
 mod deps;
 mod graph;
 mod install;
@@ -41,6 +42,9 @@ enum Task {
     Test(test_run::Options),
     /// List the outside programs tests use, and how each is started.
     Services,
+    /// Measure the real binary. Example: `cargo xtask bench journey --runs 10`.
+    #[command(subcommand)]
+    Bench(bench::Bench),
     /// Install with apt what building and running Airlock needs, and check what the sandbox needs of this machine.
     Install,
 }
@@ -51,6 +55,7 @@ fn main() -> ExitCode {
         Task::CheckDeps => deps::run(),
         Task::Test(options) => test_run::run(&options),
         Task::Services => services::run(),
+        Task::Bench(bench) => bench::run(&bench),
         Task::Install => install::run(),
     };
     match done {

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use airlock_sandbox::{Confinement, Init, root, zygote};
 
 use crate::pid1::{self, Isolation, NoIsolation, Settings};
-use crate::{dial, helper};
+use crate::{circleci, dial};
 
 /// Where the agent leaves the zygote's control socket.
 const CONTROL_FD: i32 = 3;
@@ -34,7 +34,7 @@ pub fn enter(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         .file_name()
         .map(|name| name.to_string_lossy().into_owned());
     if let Some("circleci" | "circleci-agent") = name.as_deref() {
-        return ExitCode::from(helper::run(&words));
+        return ExitCode::from(circleci::run(&words));
     }
     let door = if words.is_empty() {
         String::new()
@@ -45,7 +45,7 @@ pub fn enter(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         "launcher" => launch(),
         "run-steps" => run_steps(),
         "dial" => dial::run(&words, &Settings::from_environment().run_dir),
-        "circleci" | "circleci-agent" => helper::run(&words),
+        "circleci" | "circleci-agent" => circleci::run(&words),
         "--help" | "-h" | "help" => {
             let _unheard = io::stdout().write_all(USAGE.as_bytes());
             0

@@ -5,7 +5,7 @@
 //! | `airlock-task launcher` | the agent, control socket on descriptor 3 | the zygote; each of its sandboxes gets [`pid1`] as process 1 |
 //! | `airlock-task run-steps` | whoever wants steps run without a sandbox, channel on descriptor 0 | [`pid1`] alone |
 //! | `airlock-task dial git` | `ssh` as its `ProxyCommand`, inside | [`dial`] |
-//! | `circleci …`, `circleci-agent …` | the steps of a job | [`helper`] |
+//! | `circleci …`, `circleci-agent …` | the steps of a job | [`circleci`] |
 //!
 //! Where to start reading: `pid1::runner` (the loop), `pid1::step` (how a step ends), `mask` (secrets out of output).
 //!
@@ -24,9 +24,9 @@
     reason = "fork, execve, signal masks and user switching have no safe wrappers; every block says why it is sound"
 )]
 
+pub mod circleci;
 pub mod dial;
 mod door;
-pub mod helper;
 mod limits;
 pub mod mask;
 pub mod pid1;

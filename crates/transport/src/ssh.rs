@@ -5,4 +5,4 @@ mod key;
 mod listener;
 
 pub use key::{HostKey, SshKeyError, SshPrivateKey, SshPublicKey};
-pub use listener::{SshConnection, SshCut, SshListener};
+pub use listener::{SshConnection, SshCut, SshListener, SshStream};

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use airlock_transport::ssh::{HostKey, SshConnection, SshCut, SshListener};
+use airlock_transport::ssh::{HostKey, SshConnection, SshCut, SshListener, SshStream};
 use russh::SshId;
 use russh::server::Config;
 use tokio::sync::{Semaphore, watch};
@@ -142,7 +142,7 @@ async fn accept<A: GitAccess>(
 }
 
 async fn session<A: GitAccess>(
-    stream: tokio::net::TcpStream,
+    stream: SshStream,
     address: SocketAddr,
     cut: CutOnDrop,
     newcomer: Newcomer,

@@ -20,11 +20,14 @@ pub struct SshListener {
     places: Arc<Semaphore>,
 }
 
+/// The bytes of a connection, before SSH is spoken on them.
+pub type SshStream = TcpStream;
+
 /// An accepted connection.
 #[derive(Debug)]
 pub struct SshConnection {
     /// The stream.
-    pub stream: TcpStream,
+    pub stream: SshStream,
     /// The other end's address.
     pub address: SocketAddr,
     /// Ends the connection from outside, whatever its owner waits for.

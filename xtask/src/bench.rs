@@ -1,0 +1,123 @@
+//! `cargo xtask bench`: builds what is measured and the program that measures, and starts it.
+//!
+//! It measures nothing itself: that is the package `benches`, which may import everything, so that this one stays small.
+//! `journey` is what a person waits for, on the release binary; `AIRLOCK_BENCH_BINARY` names another one.
+
+use std::ffi::OsString;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, Result, ensure};
+use clap::{Args, Subcommand};
+
+use crate::metadata;
+
+/// Names the binary to measure, instead of the release build.
+const BINARY: &str = "AIRLOCK_BENCH_BINARY";
+
+/// What to measure.
+#[derive(Subcommand)]
+pub(crate) enum Bench {
+    /// From trigger and push to the first line, start-up, memory and size, on the real binary. Wants root.
+    Journey(Options),
+}
+
+/// How to measure. Everything else is asked of the measuring program: `cargo xtask bench journey -- --help`.
+#[derive(Args)]
+pub(crate) struct Options {
+    /// Measured runs of each series.
+    #[arg(long, value_name = "N")]
+    runs: Option<u32>,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+    /// Compare with other tools that start isolated processes.
+    #[arg(long)]
+    peers: bool,
+    /// Handed on as they are.
+    #[arg(last = true)]
+    more: Vec<String>,
+}
+
+/// Builds and measures.
+pub(crate) fn run(bench: &Bench) -> Result<()> {
+    let Bench::Journey(options) = bench;
+    let given = std::env::var_os(BINARY).is_some();
+    for step in steps(options, given) {
+        cargo(&step)?;
+    }
+    Ok(())
+}
+
+/// The calls of cargo. A binary that was named is not built, and the measuring program then shares the build of tests.
+fn steps(options: &Options, given: bool) -> Vec<Vec<OsString>> {
+    let words = |words: &[&str]| words.iter().map(OsString::from).collect::<Vec<_>>();
+    let mut steps = Vec::new();
+    let mut measure = words(&["run", "--quiet", "--package", "airlock-benches"]);
+    if !given {
+        // Alone, so that it has the features that are shipped and no others.
+        steps.push(words(&["build", "--release", "--package", "airlock-app"]));
+        measure.push("--release".into());
+    }
+    measure.push("--".into());
+    if let Some(runs) = options.runs {
+        measure.extend(words(&["--runs", &runs.to_string()]));
+    }
+    if options.json {
+        measure.push("--json".into());
+    }
+    if options.peers {
+        measure.push("--peers".into());
+    }
+    measure.extend(options.more.iter().map(OsString::from));
+    steps.push(measure);
+    steps
+}
+
+fn cargo(arguments: &[OsString]) -> Result<()> {
+    let status = Command::new(metadata::cargo())
+        .args(arguments)
+        .current_dir(metadata::root())
+        .stdin(Stdio::null())
+        .status()
+        .context("could not start cargo")?;
+    let shown: Vec<_> = arguments.iter().map(|word| word.to_string_lossy()).collect();
+    ensure!(
+        status.success(),
+        "`cargo {}` ended with {status}",
+        shown.join(" ")
+    );
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Options, steps};
+
+    fn options() -> Options {
+        Options {
+            runs: Some(3),
+            json: true,
+            peers: false,
+            more: vec!["--only".to_owned(), "size".to_owned()],
+        }
+    }
+
+    #[test]
+    fn the_release_build_is_what_is_measured() {
+        let [build, measure] = &steps(&options(), false)[..] else {
+            panic!("two calls of cargo")
+        };
+        assert_eq!(build.join(" ".as_ref()), "build --release --package airlock-app");
+        assert_eq!(
+            measure.join(" ".as_ref()),
+            "run --quiet --package airlock-benches --release -- --runs 3 --json --only size"
+        );
+    }
+
+    #[test]
+    fn a_named_binary_is_not_built() {
+        let steps = steps(&options(), true);
+        assert_eq!(steps.len(), 1);
+        assert!(!steps[0].contains(&"--release".into()));
+    }
+}
