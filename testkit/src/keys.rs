@@ -28,7 +28,9 @@ impl SshKey {
     /// The key that [`SshKey::generate`] made there before.
     #[must_use]
     pub fn open(folder: &Path, name: &str) -> Self {
-        Self { private: folder.join(name) }
+        Self {
+            private: folder.join(name),
+        }
     }
 
     /// The file with the private key.

@@ -16,6 +16,8 @@
 //! ```
 
 mod binary;
+#[cfg(feature = "browser")]
+mod browser;
 mod data_dir;
 mod environment;
 mod git;
@@ -27,6 +29,8 @@ mod wait;
 mod watch;
 
 pub use binary::airlock_binary;
+#[cfg(feature = "browser")]
+pub use browser::{Browser, PageLog, Scripts};
 pub use data_dir::DataDir;
 pub use git::{Git, Remote};
 pub use keys::SshKey;
