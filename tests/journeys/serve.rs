@@ -234,6 +234,7 @@ fn what_cannot_start_says_why_in_one_error() -> anyhow::Result<()> {
         "{}",
         busy.stderr
     );
+    assert_eq!(busy.stderr.matches("error:").count(), 1, "one error, not several:\n{}", busy.stderr);
     let file = data.write("a-file", "x")?;
     let unwritable = up(&file)?.args(["--https", "127.0.0.1:0"]).finish()?.failure(1)?;
     assert!(unwritable.stderr.contains("--data-dir"), "{}", unwritable.stderr);

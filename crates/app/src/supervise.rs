@@ -22,6 +22,11 @@ const END_GRACE: Duration = Duration::from_secs(20);
 /// How long a child may take to say that it serves.
 const READY_PATIENCE: Duration = Duration::from_secs(30);
 
+/// A child could not start and has said why on standard error itself: there is nothing to add.
+#[derive(Debug, thiserror::Error)]
+#[error("a process could not be started")]
+pub(crate) struct AlreadyTold;
+
 /// A process to keep running.
 #[derive(Debug, Clone)]
 pub(crate) struct Service {
@@ -142,8 +147,7 @@ async fn ready(service: &Service, child: &mut Child) -> anyhow::Result<Ready> {
     match line {
         Ok(Ok(Some(line))) => serde_json::from_str(&line)
             .with_context(|| format!("airlock {name} said something unknown: {line}")),
-        // Its own error stands on standard error already.
-        Ok(Ok(None)) => anyhow::bail!("airlock {name} could not be started"),
+        Ok(Ok(None)) => Err(AlreadyTold.into()),
         Ok(Err(error)) => Err(error).with_context(|| format!("listening to airlock {name}")),
         Err(_) => anyhow::bail!(
             "airlock {name} does not serve after {} seconds",

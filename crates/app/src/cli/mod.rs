@@ -20,6 +20,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::supervise::AlreadyTold;
 use crate::terminal;
 
 /// Self-hosted CI/CD that runs .circleci/config.yml, each job sealed in a throwaway sandbox.
@@ -90,6 +91,7 @@ pub(crate) async fn dispatch(command: Command) -> ExitCode {
     };
     match ended {
         Ok(code) => code,
+        Err(error) if error.is::<AlreadyTold>() => exit::FAILED,
         Err(error) => {
             terminal::error(&format!("{error:#}"));
             exit::FAILED
