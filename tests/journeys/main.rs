@@ -3,6 +3,7 @@
 //! Each journey is a file beside this one and a line below. Build the binary under test first:
 //! `cargo build -p airlock-app`; `cargo xtask test` does it by itself.
 
+mod browser;
 mod local_run;
 mod serve;
 mod support;

@@ -234,7 +234,12 @@ fn what_cannot_start_says_why_in_one_error() -> anyhow::Result<()> {
         "{}",
         busy.stderr
     );
-    assert_eq!(busy.stderr.matches("error:").count(), 1, "one error, not several:\n{}", busy.stderr);
+    assert_eq!(
+        busy.stderr.matches("error:").count(),
+        1,
+        "one error, not several:\n{}",
+        busy.stderr
+    );
     let file = data.write("a-file", "x")?;
     let unwritable = up(&file)?.args(["--https", "127.0.0.1:0"]).finish()?.failure(1)?;
     assert!(unwritable.stderr.contains("--data-dir"), "{}", unwritable.stderr);
@@ -289,7 +294,11 @@ fn a_wrong_config_is_told_to_its_pusher() -> anyhow::Result<()> {
     let config = "version: 2.1\njobs:\n  build:\n    docker: [{image: airlock/base}]\n    steps:\n      - run:\n          comand: make\n";
     let pushed = instance.push_config("demo/wrong", config)?;
     for words in ["Nothing runs, because", "comand", "config.yml:7"] {
-        assert!(pushed.stderr.contains(words), "no {words:?} in:\n{}", pushed.stderr);
+        assert!(
+            pushed.stderr.contains(words),
+            "no {words:?} in:\n{}",
+            pushed.stderr
+        );
     }
     Ok(())
 }
@@ -300,7 +309,11 @@ fn a_push_that_git_took_and_nobody_heard_is_built_after_a_restart() -> anyhow::R
     let first = Instance::start(&data)?;
     first.create_project("demo/late")?;
     first.push_config("demo/late", &support::one_job("- run: echo first"))?;
-    first.airlock()?.args(["pipeline", "watch", "demo/late"]).finish()?.success()?;
+    first
+        .airlock()?
+        .args(["pipeline", "watch", "demo/late"])
+        .finish()?
+        .success()?;
     first.stop()?;
     // What a crash between git and the pipeline's row leaves: the ref has moved, no row knows it.
     let checkout = Git::open(data.join("demo-late"));
@@ -308,9 +321,87 @@ fn a_push_that_git_took_and_nobody_heard_is_built_after_a_restart() -> anyhow::R
     let bare = data.join("airlock/repositories/demo/late.git");
     checkout.run(["push", "--quiet", &bare.display().to_string(), "main"])?;
     let second = Instance::start(&data)?;
-    let watched = second.airlock()?.args(["pipeline", "watch", "demo/late"]).finish()?.success()?;
-    assert!(watched.stdout.contains("HEAD is now at") || watched.stdout.contains("first"), "{}", watched.stdout);
-    let listed = second.airlock()?.args(["pipeline", "list", "demo/late"]).finish()?.success()?;
-    assert!(listed.stdout.contains("#2") && !listed.stdout.contains("#3"), "{}", listed.stdout);
+    let watched = second
+        .airlock()?
+        .args(["pipeline", "watch", "demo/late"])
+        .finish()?
+        .success()?;
+    assert!(
+        watched.stdout.contains("HEAD is now at") || watched.stdout.contains("first"),
+        "{}",
+        watched.stdout
+    );
+    let listed = second
+        .airlock()?
+        .args(["pipeline", "list", "demo/late"])
+        .finish()?
+        .success()?;
+    assert!(
+        listed.stdout.contains("#2") && !listed.stdout.contains("#3"),
+        "{}",
+        listed.stdout
+    );
+    Ok(())
+}
+
+#[test]
+fn whatever_process_dies_is_started_again_and_the_next_pipeline_runs() -> anyhow::Result<()> {
+    let data = DataDir::new()?;
+    let instance = Instance::start(&data)?;
+    instance.push_example("demo/hello", "hello")?;
+    instance
+        .airlock()?
+        .args(["pipeline", "watch", "demo/hello"])
+        .finish()?
+        .success()?;
+    for service in ["vault", "agent", "server"] {
+        instance.kill(service)?;
+        wait_for("the instance to take a trigger", PATIENCE, || {
+            let trigger = instance
+                .airlock()
+                .ok()?
+                .args(["pipeline", "trigger", "demo/hello"])
+                .finish()
+                .ok()?;
+            trigger.status.success().then_some(())
+        })?;
+        let watched = instance
+            .airlock()?
+            .args(["pipeline", "watch", "demo/hello"])
+            .finish()?;
+        assert!(
+            watched.status.success(),
+            "after the death of {service}:\n{}{}",
+            watched.stdout,
+            watched.stderr
+        );
+    }
+    Ok(())
+}
+
+#[test]
+fn an_agent_that_dies_with_a_job_leaves_nothing_and_the_job_says_so() -> anyhow::Result<()> {
+    let data = DataDir::new()?;
+    let instance = Instance::start(&data)?;
+    instance.create_project("demo/lost")?;
+    instance.push_config(
+        "demo/lost",
+        &support::one_job("- run: 'echo it-runs; sleep 918273645'"),
+    )?;
+    let mut watch = Watched::start(
+        &instance
+            .airlock()?
+            .args(["pipeline", "watch", "demo/lost", "--json"]),
+    )?;
+    watch.wait_for_line("the job's output", PATIENCE, |line| line.text.contains("it-runs"))?;
+    instance.kill("agent")?;
+    watch.wait_for_line("the job's end", PATIENCE, |line| {
+        line.text.contains("\"type\":\"job\"") && line.text.contains("infrastructure_fail")
+    })?;
+    let left = Run::new("pgrep")
+        .args(["-f", "sleep 918273645"])
+        .directory(data.path())
+        .finish()?;
+    assert_eq!(left.stdout, "", "a process outlived its agent");
     Ok(())
 }

@@ -230,12 +230,17 @@ impl<'d> Instance<'d> {
         self.push(project, &checkout)
     }
 
-    fn push(&self, project: &str, checkout: &Path) -> anyhow::Result<Finished> {
+    /// A checkout that shows the key which projects were made with.
+    pub(crate) fn with_remote(&self, git: Git) -> anyhow::Result<Git> {
         let known_hosts = self.known_hosts()?;
-        let git = Git::init(checkout)?.with_remote(&Remote {
+        Ok(git.with_remote(&Remote {
             key: &self.key,
             known_hosts: &known_hosts,
-        });
+        }))
+    }
+
+    fn push(&self, project: &str, checkout: &Path) -> anyhow::Result<Finished> {
+        let git = self.with_remote(Git::init(checkout)?)?;
         git.commit_all("A change")?;
         git.push(&self.git_url(project)?, "main")?.success()
     }
