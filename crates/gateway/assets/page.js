@@ -5,6 +5,7 @@
 export function duration(millis) {
   const pad = (/** @type {number} */ n) => String(n).padStart(2, "0");
   const seconds = Math.floor(millis / 1000);
+  if (millis < 100) return `0.${String(millis).padStart(3, "0")} s`;
   if (millis < 1000) return `0.${pad(Math.floor(millis / 10))} s`;
   if (millis < 10_000) return `${seconds}.${Math.floor(millis / 100) % 10} s`;
   if (millis < 3_600_000) return `${pad(Math.floor(seconds / 60))}:${pad(seconds % 60)}`;

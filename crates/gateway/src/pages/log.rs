@@ -261,7 +261,7 @@ mod tests {
             let log = view(&whole[..cut], 0, Some(1), false);
             let shown = log.lines.iter().filter(|line| !line.unfinished);
             let lines = whole[..usize::try_from(log.next).expect("small")].iter();
-            let ends = lines.filter(|byte| **byte == b'\n').count();
+            let ends = lines.filter(|byte| byte.eq(&&b'\n')).count();
             assert_eq!(shown.count(), ends, "cut at {cut}");
             assert_eq!(log.next_number, Some(ends as u64 + 1), "cut at {cut}");
         }

@@ -98,7 +98,7 @@ pub(crate) async fn show(
                     "config-fetch" => "The config cannot be read",
                     _ => "No workflow could be planned",
                 },
-                message: error.message.clone(),
+                message: error.message.trim_end().to_owned(),
             })
             .collect(),
         planning: row.state == PipelineState::Pending,

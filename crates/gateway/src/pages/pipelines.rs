@@ -281,7 +281,8 @@ async fn item(plane: &ControlPlane, view: PipelineView, now: Timestamp) -> Resul
         author: one_line(&pipeline.revision.author, 60),
         workflows: dots,
         note: note(&pipeline, mark, &jobs),
-        lasting: began.and_then(|began| Lasting::new(Some(began), stopped, now)),
+        // Waiting for a person is no work.
+        lasting: Lasting::new(began.filter(|_| mark != Mark::ON_HOLD), stopped, now),
         created: Moment::new(pipeline.created_at, now),
     })
 }
@@ -347,7 +348,12 @@ fn note(pipeline: &PipelineRow, mark: Mark, jobs: &[JobRow]) -> String {
     match mark {
         Mark::ERRORED => {
             let message = pipeline.errors.first().map(|error| error.message.as_str());
-            one_line(message.unwrap_or("the config cannot be used"), 120)
+            let line = one_line(message.unwrap_or("the config cannot be used"), 120);
+            // The compiler's `error[kind]: ` says nothing that the mark does not say.
+            let words = line
+                .strip_prefix("error[")
+                .and_then(|rest| rest.split_once("]: "));
+            words.map_or(line.clone(), |(_, words)| words.to_owned())
         }
         Mark::FAILED | Mark::FAILING => match named(went_wrong).as_slice() {
             [] => String::new(),

@@ -130,10 +130,11 @@ pub(crate) fn timestamp(now: SystemTime) -> Timestamp {
     Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 
-/// `0.31 s`, `5.9 s`, `00:41`, `1:02:13`.
+/// `0.004 s`, `0.31 s`, `5.9 s`, `00:41`, `1:02:13`.
 pub(crate) fn duration(millis: u64) -> String {
     match millis {
-        0..1_000 => format!("0.{:02} s", millis / 10),
+        0..100 => format!("0.{millis:03} s"),
+        100..1_000 => format!("0.{:02} s", millis / 10),
         1_000..10_000 => format!("{}.{} s", millis / 1_000, millis / 100 % 10),
         10_000..3_600_000 => format!("{:02}:{:02}", millis / 60_000, millis / 1_000 % 60),
         _ => format!(
@@ -198,8 +199,8 @@ mod tests {
     #[test]
     fn durations_are_short_and_exact() {
         for (millis, text) in [
-            (0, "0.00 s"),
-            (4, "0.00 s"),
+            (0, "0.000 s"),
+            (4, "0.004 s"),
             (310, "0.31 s"),
             (5_930, "5.9 s"),
             (41_000, "00:41"),

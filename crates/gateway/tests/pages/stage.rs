@@ -192,6 +192,12 @@ impl Stage {
         self.clock.0.store(left.max(0), Ordering::SeqCst);
     }
 
+    /// Lets time pass until only this much is left to now.
+    pub(crate) fn catch_up(&self, left: Duration) {
+        let left = i64::try_from(left.as_millis()).expect("some hours");
+        self.clock.0.fetch_min(left, Ordering::SeqCst);
+    }
+
     /// The gateway's state, with chance that only counts.
     pub(crate) fn state(&self) -> State {
         let count = AtomicU64::new(1);

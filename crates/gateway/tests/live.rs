@@ -1,0 +1,5 @@
+//! The live channel.
+
+mod listening;
+mod rights;
+mod viewer;

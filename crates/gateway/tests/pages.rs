@@ -1,0 +1,8 @@
+//! The pages, as browsers ask for them.
+
+mod browser;
+mod forms;
+mod hostile;
+mod reading;
+pub(crate) mod stage;
+mod visitor;
