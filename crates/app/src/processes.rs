@@ -49,16 +49,19 @@ pub(crate) fn data_dir(path: &Path) -> anyhow::Result<()> {
         })
 }
 
-/// Completes when somebody asks the process to end.
-pub(crate) async fn asked_to_stop() {
+/// Completes when somebody asks the process to end. Listens from the call on, not from the first look, so that nobody
+/// who was told that the process serves can end it the hard way.
+pub(crate) fn asked_to_stop() -> impl Future<Output = ()> + Send {
     let (terminate, interrupt) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
-    match (terminate, interrupt) {
-        (Ok(mut terminate), Ok(mut interrupt)) => {
-            tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
-        }
-        (Err(error), _) | (_, Err(error)) => {
-            tracing::error!(%error, "signals cannot be heard; stop this process with SIGKILL");
-            std::future::pending::<()>().await;
+    async move {
+        match (terminate, interrupt) {
+            (Ok(mut terminate), Ok(mut interrupt)) => {
+                tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+            }
+            (Err(error), _) | (_, Err(error)) => {
+                tracing::error!(%error, "signals cannot be heard; stop this process with SIGKILL");
+                std::future::pending::<()>().await;
+            }
         }
     }
 }

@@ -72,6 +72,7 @@ pub(crate) async fn run(arguments: UpArguments) -> anyhow::Result<ExitCode> {
         Some(Running::start(service("agent", &[])).await?.0)
     };
 
+    let asked_to_stop = processes::asked_to_stop();
     greet(&endpoint, &data_dir).await;
     let demo = async {
         if arguments.demo
@@ -82,7 +83,7 @@ pub(crate) async fn run(arguments: UpArguments) -> anyhow::Result<ExitCode> {
         std::future::pending::<()>().await;
     };
     tokio::select! {
-        () = processes::asked_to_stop() => terminal::note("stopping"),
+        () = asked_to_stop => terminal::note("stopping"),
         () = demo => {}
         () = keep(&mut vault) => {}
         () = keep(&mut server) => {}
