@@ -323,6 +323,15 @@ pub enum Event {
         /// Which claim.
         fence: u64,
     },
+    /// A claim never reached the agent that asked: it had hung up, or its work could not be made ready.
+    ClaimReturned {
+        /// Of which job.
+        job: JobId,
+        /// Which slice.
+        slice: u32,
+        /// Which claim.
+        fence: u64,
+    },
     /// A person approved an approval job.
     Approved {
         /// Which job.

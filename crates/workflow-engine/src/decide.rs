@@ -129,6 +129,7 @@ pub fn decide(state: &Workflow, event: &Event, now: Timestamp) -> Result<Decisio
             end,
         } => ended(&mut draft, *job, *slice, *fence, end)?,
         Event::LeaseExpired { job, slice, fence } => lease_expired(&mut draft, *job, *slice, *fence)?,
+        Event::ClaimReturned { job, slice, fence } => returned(&mut draft, *job, *slice, *fence)?,
         Event::Approved { job, by } => approved(&mut draft, *job, by)?,
         Event::Canceled { by } => canceled(&mut draft, by)?,
     }
@@ -218,12 +219,8 @@ fn end_slice(
 fn lease_expired(draft: &mut Draft, job: JobId, slice: u32, fence: u64) -> Result<(), Refused> {
     let (name, status, newest) = draft.slice(job, slice)?;
     match status {
-        // The claim was taken but never confirmed, so no step of it ran: offer the slice again.
-        // Its number is spent: a server that stalled in between must not confirm it later.
-        SliceStatus::Queued => {
-            draft.set_slice(job, slice, SliceStatus::Queued, fence.max(newest));
-            draft.effect(Effect::Enqueue { job, slice });
-        }
+        // The claim was taken but never confirmed, so no step of it ran.
+        SliceStatus::Queued => offer_again(draft, job, slice, fence, newest),
         SliceStatus::Running if fence == newest => end_slice(
             draft,
             job,
@@ -249,6 +246,51 @@ fn lease_expired(draft: &mut Draft, job: JobId, slice: u32, fence: u64) -> Resul
         | SliceStatus::NotRun => {}
     }
     Ok(())
+}
+
+/// Nobody heard of the claim, so no step of it ran.
+fn returned(draft: &mut Draft, job: JobId, slice: u32, fence: u64) -> Result<(), Refused> {
+    let (_, status, newest) = draft.slice(job, slice)?;
+    match status {
+        SliceStatus::Queued => offer_again(draft, job, slice, fence, newest),
+        SliceStatus::Running if fence != newest => {}
+        // Stopped meanwhile; the agent that would say so never got it.
+        SliceStatus::Running if draft.state.status == WorkflowStatus::Canceled => {
+            end_slice(draft, job, slice, fence, SliceStatus::Canceled, None);
+        }
+        SliceStatus::Running => {
+            draft.set_slice(job, slice, SliceStatus::Queued, fence);
+            draft.effect(Effect::Enqueue { job, slice });
+            let Some(found) = draft.state.job(job) else {
+                return Ok(());
+            };
+            let none_began = found
+                .slices
+                .iter()
+                .all(|slice| slice.status == SliceStatus::Queued);
+            let reason = found.reason.clone();
+            if none_began {
+                draft.set_job(job, JobStatus::Queued, reason);
+            }
+        }
+        SliceStatus::Waiting
+        | SliceStatus::Success
+        | SliceStatus::Failed
+        | SliceStatus::Canceled
+        | SliceStatus::TimedOut
+        | SliceStatus::InfrastructureFail
+        | SliceStatus::NotRun => {}
+    }
+    Ok(())
+}
+
+/// Puts a slice whose claim was never confirmed back into the queue. The claim's number is spent: a server that stalled
+/// in between must not confirm it later, and hearing of its end twice must not take the slice from its next claim.
+fn offer_again(draft: &mut Draft, job: JobId, slice: u32, fence: u64, newest: u64) {
+    if fence > newest {
+        draft.set_slice(job, slice, SliceStatus::Queued, fence);
+        draft.effect(Effect::Enqueue { job, slice });
+    }
 }
 
 fn approved(draft: &mut Draft, job: JobId, by: &str) -> Result<(), Refused> {

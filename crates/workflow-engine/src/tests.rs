@@ -246,6 +246,15 @@ fn a_lost_agent_is_an_infrastructure_failure_and_a_lost_claim_is_offered_again()
         })
         .unwrap();
     assert_eq!(bench.effects, [Effect::Enqueue { job, slice: 0 }]);
+    // Heard again, it must not take the slice from whoever claims it next.
+    bench
+        .event(&Event::LeaseExpired {
+            job,
+            slice: 0,
+            fence: 1,
+        })
+        .unwrap();
+    assert_eq!(bench.effects, []);
     assert!(
         matches!(bench.claim("a", 0, 1), Err(Refused::Fenced { .. })),
         "the lost claim was confirmed late"
@@ -264,6 +273,42 @@ fn a_lost_agent_is_an_infrastructure_failure_and_a_lost_claim_is_offered_again()
         bench.text(),
         "failed a:infrastructure_fail(the agent that ran it was not heard from any more)"
     );
+}
+
+#[test]
+fn a_claim_that_reached_nobody_is_offered_again() {
+    let mut bench = Bench::new("a*2");
+    let job = bench.id("a");
+    let returned = |slice, fence| Event::ClaimReturned { job, slice, fence };
+    let again = [Effect::Enqueue { job, slice: 0 }];
+
+    // Before the claim was confirmed, and after.
+    bench.event(&returned(0, 1)).unwrap();
+    assert_eq!(bench.effects, again);
+    bench.claim("a", 0, 2).unwrap();
+    bench.event(&returned(0, 2)).unwrap();
+    assert_eq!(bench.effects, again);
+    assert_eq!(bench.text(), "running a:queued");
+    bench.event(&returned(0, 2)).unwrap();
+    assert_eq!(bench.effects, [], "the second time changes nothing");
+    assert!(matches!(bench.claim("a", 0, 2), Err(Refused::Fenced { .. })));
+
+    // Beside a slice that runs; and what somebody else has by now stays theirs.
+    bench.claim("a", 1, 1).unwrap();
+    bench.claim("a", 0, 3).unwrap();
+    bench.event(&returned(0, 2)).unwrap();
+    assert_eq!(bench.effects, []);
+    bench.event(&returned(0, 3)).unwrap();
+    assert_eq!(bench.text(), "running a:running");
+
+    // Nobody is there to stop it.
+    bench.claim("a", 0, 4).unwrap();
+    bench.event(&Event::Canceled { by: "ada".into() }).unwrap();
+    bench.event(&returned(0, 4)).unwrap();
+    bench.end("a", 1, 1, SliceStatus::Canceled).unwrap();
+    assert_eq!(bench.text(), "canceled a:canceled(canceled by ada)");
+    bench.event(&returned(0, 4)).unwrap();
+    assert_eq!(bench.effects, []);
 }
 
 #[test]
@@ -368,6 +413,7 @@ proptest! {
                 let (job, slice, fence) = running[index % running.len()];
                 match kind {
                     7 => Event::LeaseExpired { job, slice, fence },
+                    5 => Event::ClaimReturned { job, slice, fence },
                     6 => Event::SliceEnded { job, slice, fence, end: SliceEnd { status: SliceStatus::Failed, reason: None } },
                     _ => Event::SliceEnded { job, slice, fence, end: SliceEnd { status: SliceStatus::Success, reason: None } },
                 }
