@@ -194,7 +194,7 @@ class Tail {
 
 /** Finds steps that are new on the page, and fetches for those whose log was left for later once they are open. */
 function discover() {
-  for (const details of steps?.querySelectorAll("details.step") ?? []) {
+  for (const details of document.querySelectorAll("#steps details.step")) {
     const step = details.getAttribute("data-step") ?? "";
     const log = details.querySelector(".log");
     if (!(log instanceof HTMLElement) || tails.get(step)?.log === log) continue;

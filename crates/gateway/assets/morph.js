@@ -2,10 +2,15 @@
 // open, logs stay with their lines, focus and typing stay.
 // @ts-check
 
-/** @param {Node} node @returns {string} What is compared: an element with the same name is the same element. */
-function key(node) {
+/** @param {Node} node @returns {string} Nodes with the same name are taken for the same. */
+function name(node) {
   if (!(node instanceof Element)) return `#${node.nodeType}`;
-  return node.id ? `id:${node.id}` : node.localName;
+  return node.id ? `id:${node.id}` : `${node.localName}.${node.classList[0] ?? ""}`;
+}
+
+/** @param {Node} node @returns {boolean} White space between elements: readers of HTML keep it or not, as they like. */
+function isBlank(node) {
+  return node.nodeType === Node.COMMENT_NODE || (node.nodeType === Node.TEXT_NODE && !node.nodeValue?.trim());
 }
 
 /**
@@ -13,25 +18,21 @@ function key(node) {
  * @param {Element} fresh The same from the server; used up.
  */
 export function morph(old, fresh) {
-  const byId = new Map();
-  for (const child of old.children) if (child.id) byId.set(child.id, child);
+  const left = [...old.childNodes].filter((node) => !isBlank(node));
+  const wanted = [...fresh.childNodes].filter((node) => !isBlank(node));
+  const nodes = wanted.map((node) => {
+    const at = left.findIndex((candidate) => name(candidate) === name(node));
+    if (at < 0) return document.adoptNode(node);
+    const [found] = left.splice(at, 1);
+    same(found, node);
+    return found;
+  });
+  for (const node of left) node.remove();
   let place = old.firstChild;
-  for (const wanted of [...fresh.childNodes]) {
-    let found = null;
-    if (wanted instanceof Element && wanted.id && byId.has(wanted.id)) found = byId.get(wanted.id);
-    else if (place && key(place) === key(wanted)) found = place;
-    if (!found) {
-      old.insertBefore(document.adoptNode(wanted), place);
-      continue;
-    }
-    if (found === place) place = place.nextSibling;
-    else old.insertBefore(found, place);
-    same(found, wanted);
-  }
-  while (place) {
-    const next = place.nextSibling;
-    place.remove();
-    place = next;
+  for (const node of nodes) {
+    while (place && isBlank(place)) place = place.nextSibling;
+    if (node === place) place = place.nextSibling;
+    else old.insertBefore(node, place);
   }
 }
 

@@ -14,6 +14,7 @@ mod stage;
 use std::fmt::Write as _;
 use std::time::{Duration, SystemTime};
 
+use airlock_agent_protocol::{Assignment, Heartbeat};
 use airlock_control_plane::Actor;
 use airlock_domain::state::{SliceStatus, StepStatus};
 use airlock_domain::{EnvName, PipelineId, ProjectSlug, Secret};
@@ -357,6 +358,12 @@ async fn run(stage: &Stage, project: &ProjectSlug, pages: &mut Vec<(&'static str
     stage.step(&work, 2, "make build", StepStatus::Running).await;
     stage.log(&work, 2, 0, palette().as_bytes()).await;
     stage.catch_up(Duration::ZERO);
+    // The clock has jumped further than a lease lasts.
+    stage
+        .plane
+        .agent_heartbeat(&Heartbeat { lease: work.lease })
+        .await
+        .unwrap();
     pages.push(("running", format!("/pipelines/{id}")));
     pages.push(("running job", format!("/jobs/{}", work.lease.job)));
     LIVE.set(work).unwrap();
@@ -378,7 +385,7 @@ fn palette() -> String {
     text
 }
 
-static LIVE: std::sync::OnceLock<airlock_agent_protocol::Assignment> = std::sync::OnceLock::new();
+static LIVE: std::sync::OnceLock<Assignment> = std::sync::OnceLock::new();
 
 async fn go_on_writing(stage: &Stage) {
     let work = LIVE.get().unwrap();
@@ -388,7 +395,16 @@ async fn go_on_writing(stage: &Stage) {
         ticks.tick().await;
         let text = format!("\u{1b}[32m[{number:>5}]\u{1b}[0m compiled src/part_{number}.rs\n");
         offset = stage.log(work, 2, offset, text.as_bytes()).await;
-        let beat = airlock_agent_protocol::Heartbeat { lease: work.lease };
-        stage.plane.agent_heartbeat(&beat).await.unwrap();
+        if stage
+            .plane
+            .agent_heartbeat(&Heartbeat { lease: work.lease })
+            .await
+            .unwrap()
+            .stop
+        {
+            stage.step(work, 2, "make build", StepStatus::Canceled).await;
+            stage.finish(work, SliceStatus::Canceled, None).await;
+            std::future::pending::<()>().await;
+        }
     }
 }

@@ -280,7 +280,7 @@ async fn waits_for(plane: &ControlPlane, job: &JobRow) -> Result<String, Problem
 
 fn failing_line(steps: &[StepView]) -> Option<(String, String)> {
     let step = steps.iter().rfind(|step| step.open)?;
-    let number = step.first_hit()?;
+    let number = step.first_hit?;
     Some((
         format!("#s{}-L{number}", step.index),
         format!("Line {number} of “{}”", step.name),

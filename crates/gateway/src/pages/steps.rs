@@ -22,19 +22,14 @@ pub(crate) struct StepView {
     pub(crate) skipped: bool,
     /// `None` when the page's budget for logs was spent, or when only the heads of steps are wanted.
     pub(crate) log: Option<LogView>,
+    /// The number of the first line that looks like what went wrong.
+    pub(crate) first_hit: Option<u64>,
     /// Where to get all of it.
     pub(crate) whole: String,
 }
 
-impl StepView {
-    /// The first line that looks like what went wrong.
-    pub(crate) fn first_hit(&self) -> Option<u64> {
-        let log = self.log.as_ref()?;
-        log.lines.iter().find(|line| line.hit)?.number
-    }
-}
-
-/// The steps of a slice. Without `logs` only their heads are read: a browser that has the page keeps its logs.
+/// The steps of a slice. Without `logs` only their heads are given, and where the failing lines are: a browser that has
+/// the page keeps its logs.
 pub(crate) async fn steps(
     plane: &ControlPlane,
     job: JobId,
@@ -44,14 +39,12 @@ pub(crate) async fn steps(
 ) -> Result<Vec<StepView>, Problem> {
     let rows = plane.steps(job, slice).await?;
     let mut views: Vec<StepView> = rows.iter().map(|row| head(row, now)).collect();
-    if !logs {
-        return Ok(views);
-    }
     let mut budget = PAGE_LOG_BYTES;
     // What one came for is read first, from the end: the last failure is the one that counts.
     for wanted in [true, false] {
         for (view, row) in views.iter_mut().zip(&rows).rev() {
-            if view.open != wanted || view.skipped {
+            let failed = failed(row.status);
+            if view.open != wanted || view.skipped || !(logs || failed) {
                 continue;
             }
             let most = if wanted {
@@ -62,10 +55,15 @@ pub(crate) async fn steps(
             if most > budget {
                 continue;
             }
-            let log = tail(plane, (job, slice, row.step), most, failed(row.status)).await?;
+            let log = tail(plane, (job, slice, row.step), most, failed).await?;
             let shown: usize = log.lines.iter().map(|line| line.line.text().len()).sum();
             budget = budget.saturating_sub(shown as u64);
-            view.log = Some(log);
+            view.first_hit = log
+                .lines
+                .iter()
+                .find(|line| line.hit)
+                .and_then(|line| line.number);
+            view.log = Some(log).filter(|_| logs);
         }
     }
     Ok(views)
@@ -96,6 +94,7 @@ fn head(row: &StepRow, now: Timestamp) -> StepView {
         running,
         skipped: row.status == StepStatus::Skipped,
         log: None,
+        first_hit: None,
         whole: format!("/jobs/{}/log?slice={}&step={}", row.job, row.slice, row.step),
     }
 }

@@ -122,3 +122,20 @@ async fn the_wrong_address_is_told_in_the_protocols_codes() {
         assert_eq!(viewer.end().await, Some(code), "{path}");
     }
 }
+
+#[tokio::test]
+async fn who_signs_out_hears_nothing_more() {
+    let instance = Instance::new().await;
+    let (leaving, staying) = (instance.stage.cookie().await, instance.stage.cookie().await);
+    let (mut gone, mut there) = (instance.viewer(&leaving).await, instance.viewer(&staying).await);
+    let token = leaving.strip_prefix("__Host-airlock=").expect("a cookie");
+    instance.stage.plane.sign_out(token).await.expect("signed out");
+    tokio::time::pause();
+    tokio::time::advance(std::time::Duration::from_secs(40)).await;
+    tokio::time::resume();
+    let (event, data) = gone.next().await;
+    assert_eq!((event.as_str(), &data["code"]), ("pusher:error", &json!(4009)));
+    assert_eq!(gone.end().await, Some(4009));
+    there.say(&json!({ "event": "pusher:ping", "data": {} })).await;
+    assert_eq!(there.next().await.0, "pusher:pong");
+}

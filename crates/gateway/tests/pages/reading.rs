@@ -401,6 +401,12 @@ async fn a_script_may_ask_for_the_living_part_alone() {
             part.text
         );
         assert_eq!(part.header("vary"), "airlock-fragment");
+        // What is above the logs says the same in both.
+        assert_eq!(
+            part.text.contains("Line 2 of"),
+            whole.text.contains("Line 2 of"),
+            "{path}"
+        );
         // Logs stay in the page that has them.
         assert!(!part.text.contains("error: two"), "{path}");
     }
