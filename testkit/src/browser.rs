@@ -1,16 +1,18 @@
 //! A real Chromium, driven from a test: opens pages, clicks, reads what stands there, keeps what the page complained of.
 //!
-//! Blocking like everything here. Each browser has a chromedriver, a port, a profile and a process group of its own, all
-//! of which end with it. Nothing is looked for twice by hand: what is not there yet is waited for, and who waits in vain
+//! Blocking like everything here. Each browser has a chromedriver, a network, a profile and a process group of its own,
+//! all of which end with it; it needs root for the network. Nothing is looked for twice by hand: what is not there yet is waited for, and who waits in vain
 //! is told what the page showed instead and where its picture lies. Journeys use it; a crate's tests look at HTML.
 
 mod driver;
 mod log;
+mod network;
 mod page;
 #[cfg(test)]
 mod tests;
 
 use std::cell::RefCell;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
@@ -20,6 +22,7 @@ use serde_json::{Value, json};
 
 use crate::data_dir::DataDir;
 use driver::Driver;
+use fantoccini::wd::WindowHandle;
 pub use log::PageLog;
 
 /// Where pictures of pages go in addition to the test's own folder.
@@ -34,7 +37,11 @@ pub enum Scripts {
     Off,
 }
 
-/// A running browser with one window.
+/// A tab that one can go back to.
+#[derive(Debug)]
+pub struct Tab(WindowHandle);
+
+/// A running browser.
 #[derive(Debug)]
 pub struct Browser {
     driver: Driver,
@@ -43,14 +50,14 @@ pub struct Browser {
 }
 
 impl Browser {
-    /// Starts one, with its profile in the test's folder.
-    pub fn start(data: &DataDir, scripts: Scripts) -> Result<Self> {
+    /// Starts one, with its profile in the test's folder. It reaches these addresses and nothing else.
+    pub fn start(data: &DataDir, scripts: Scripts, reachable: &[SocketAddr]) -> Result<Self> {
         let number = std::fs::read_dir(data.path())
             .context("could not read the test's folder")?
             .count();
         let folder = data.join(format!("browser-{number}"));
         std::fs::create_dir_all(folder.join("downloads")).context("could not make a folder for downloads")?;
-        let driver = Driver::start(&folder, scripts).context("could not start Chromium")?;
+        let driver = Driver::start(&folder, scripts, reachable).context("could not start Chromium")?;
         Ok(Self {
             driver,
             folder,
@@ -71,6 +78,18 @@ impl Browser {
         log.add_console(&console);
         log.add_network(&network);
         Ok(log.clone())
+    }
+
+    /// Opens a second, empty tab and goes there. Gives the way back.
+    pub fn new_tab(&self) -> Result<Tab> {
+        let here = self.driver.tab()?;
+        self.driver.new_tab()?;
+        Ok(Tab(here))
+    }
+
+    /// Closes this tab and goes to that one.
+    pub fn back_to(&self, tab: Tab) -> Result<()> {
+        self.driver.close_tab_for(tab.0)
     }
 
     /// Sets the size of the page, narrower than a window can be if need be.

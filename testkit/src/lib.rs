@@ -30,7 +30,7 @@ mod watch;
 
 pub use binary::airlock_binary;
 #[cfg(feature = "browser")]
-pub use browser::{Browser, PageLog, Scripts};
+pub use browser::{Browser, PageLog, Scripts, Tab};
 pub use data_dir::DataDir;
 pub use git::{Git, Remote};
 pub use keys::SshKey;

@@ -277,6 +277,7 @@ fn everything_can_be_read_and_pressed_without_scripts() -> anyhow::Result<()> {
         browser.see(".node.ok", "hold")?;
         browser.click("button", "Run this commit again")?;
         browser.see(".crumbs", "#2")?;
+        visitor.reload_until(&browser.address()?, "the plan", "button", "Cancel pipeline")?;
         browser.click("button", "Cancel pipeline")?;
         browser.see(".row.head .st", "Canceled")?;
         browser.click("button", "Sign out")?;

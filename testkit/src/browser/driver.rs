@@ -1,12 +1,13 @@
 //! One chromedriver and its session. Owns the processes; speaks WebDriver, and through it the browser's own protocol for
 //! what WebDriver has no word for.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use fantoccini::elements::{Element, ElementRef};
-use fantoccini::wd::{Capabilities, WebDriverCompatibleCommand};
+use fantoccini::wd::{Capabilities, WebDriverCompatibleCommand, WindowHandle};
 use fantoccini::{Client, ClientBuilder};
 use http::Method;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -15,6 +16,7 @@ use tokio::runtime::Runtime;
 use url::{ParseError, Url};
 
 use super::Scripts;
+use super::network::{self, Door, Network};
 use crate::limits::PATIENCE;
 use crate::run::Run;
 use crate::watch::Watched;
@@ -44,18 +46,28 @@ pub(super) struct Driver {
     client: Client,
     runtime: Runtime,
     port: u16,
+    _doors: Vec<Door>,
     _processes: Watched,
 }
 
 impl Driver {
-    pub(super) fn start(folder: &Path, scripts: Scripts) -> Result<Self> {
-        let command = Run::new("chromedriver").arg("--port=0").directory(folder);
+    pub(super) fn start(folder: &Path, scripts: Scripts, reachable: &[SocketAddr]) -> Result<Self> {
+        let [program, arguments @ ..] = network::COMMAND;
+        let command = Run::new(program)
+            .args(arguments)
+            .args(["chromedriver", "--port=0"])
+            .directory(folder);
         let mut processes = Watched::start(&command)?;
         let line = processes.wait_for_line("its port", PATIENCE, |line| port(&line.text).is_some())?;
         let port = port(&line.text).context("chromedriver names no port")?;
+        let network = Network::of(processes.process_id())?;
+        let doors = reachable.iter().map(|address| network.open_door(*address));
+        let doors = doors.collect::<Result<_>>()?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
+            // Chromedriver listens in the browser's network. Who could not get there is told so when connecting.
+            .on_thread_start(move || drop(network.enter()))
             .build()
             .context("could not start a runtime")?;
         let address = format!("http://127.0.0.1:{port}");
@@ -71,6 +83,7 @@ impl Driver {
             client,
             runtime,
             port,
+            _doors: doors,
             _processes: processes,
         })
     }
@@ -99,6 +112,26 @@ impl Driver {
         wait(&self.runtime, "a click", async {
             let element = Element::from_element_id(self.client.clone(), element);
             Ok(element.click().await?)
+        })
+    }
+
+    pub(super) fn tab(&self) -> Result<WindowHandle> {
+        wait(&self.runtime, "looking which tab this is", async {
+            Ok(self.client.window().await?)
+        })
+    }
+
+    pub(super) fn new_tab(&self) -> Result<()> {
+        wait(&self.runtime, "opening a tab", async {
+            let made = self.client.new_window(true).await?;
+            Ok(self.client.switch_to_window(made.handle).await?)
+        })
+    }
+
+    pub(super) fn close_tab_for(&self, other: WindowHandle) -> Result<()> {
+        wait(&self.runtime, "going to another tab", async {
+            self.client.close_window().await?;
+            Ok(self.client.switch_to_window(other).await?)
         })
     }
 

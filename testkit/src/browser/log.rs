@@ -21,7 +21,8 @@ impl PageLog {
         self.console.iter().filter(loud).map(String::as_str).collect()
     }
 
-    /// The addresses that are not of this origin (`https://host:port`), nor made up by the page itself.
+    /// The addresses that are not of this origin (`https://host:port`), nor made up by the page itself, nor
+    /// part of the browser, such as its empty tab.
     pub fn strangers(&self, origin: &str) -> Vec<&str> {
         let socket = origin.replacen("http", "ws", 1);
         let below = |address: &str, origin: &str| {
@@ -31,7 +32,7 @@ impl PageLog {
         let own = |address: &str| {
             below(address, origin)
                 || below(address, &socket)
-                || ["data:", "blob:", "about:"]
+                || ["data:", "blob:", "about:", "chrome:"]
                     .iter()
                     .any(|scheme| address.starts_with(scheme))
         };
@@ -94,6 +95,7 @@ mod tests {
             "https://a:1/x",
             "wss://a:1/app?protocol=7",
             "data:image/svg+xml,",
+            "chrome://resources/js/util.js",
             "https://a:12/x",
             "http://a:1/x",
             "https://a:1.evil/x",
@@ -103,7 +105,7 @@ mod tests {
             requests: requests.map(str::to_owned).to_vec(),
             ..PageLog::default()
         };
-        assert_eq!(log.strangers("https://a:1"), requests[4..]);
+        assert_eq!(log.strangers("https://a:1"), requests[5..]);
     }
 
     #[test]

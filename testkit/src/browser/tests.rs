@@ -1,5 +1,9 @@
 //! The browser itself, on pages from files.
 
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener};
+use std::thread;
+
 use super::{Browser, Scripts};
 use crate::data_dir::DataDir;
 use crate::limits::PATIENCE;
@@ -23,7 +27,7 @@ fn pages(data: &DataDir) -> String {
 #[test]
 fn a_page_is_read_clicked_and_left() {
     let data = DataDir::new().unwrap();
-    let browser = Browser::start(&data, Scripts::On).unwrap();
+    let browser = Browser::start(&data, Scripts::On, &[]).unwrap();
     browser.open(&pages(&data)).unwrap();
     assert_eq!(browser.texts("p").unwrap(), ["still"]);
     browser.click("button", "Change").unwrap();
@@ -53,7 +57,7 @@ fn a_page_is_read_clicked_and_left() {
 #[test]
 fn scripts_can_be_off_and_the_test_still_sees() {
     let data = DataDir::new().unwrap();
-    let browser = Browser::start(&data, Scripts::Off).unwrap();
+    let browser = Browser::start(&data, Scripts::Off, &[]).unwrap();
     browser.open(&pages(&data)).unwrap();
     browser.see("noscript", "no scripts here").unwrap();
     assert!(browser.log().unwrap().complaints().is_empty());
@@ -64,9 +68,46 @@ fn scripts_can_be_off_and_the_test_still_sees() {
 }
 
 #[test]
+fn only_what_the_test_names_is_reached() {
+    let data = DataDir::new().unwrap();
+    let (named, other) = (serve("named"), serve("other"));
+    let browser = Browser::start(&data, Scripts::On, &[named]).unwrap();
+    browser
+        .open(&format!("http://localhost:{}/", named.port()))
+        .unwrap();
+    browser.see("body", "named").unwrap();
+    let refused = browser.open(&format!("http://{other}/")).unwrap_err();
+    assert!(
+        format!("{refused:#}").contains("ERR_CONNECTION_REFUSED"),
+        "{refused:#}"
+    );
+    assert_eq!(browser.run("return navigator.onLine").unwrap(), true);
+    // The other one answers to whoever may reach it.
+    let browser = Browser::start(&data, Scripts::On, &[other]).unwrap();
+    browser.open(&format!("http://{other}/")).unwrap();
+    browser.see("body", "other").unwrap();
+}
+
+/// Answers everything with the same page.
+#[expect(clippy::disallowed_methods, reason = "the far end of a door is a server")]
+fn serve(page: &'static str) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            let length = page.len();
+            let head = "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nConnection: close\r\n";
+            let _request = stream.read(&mut [0; 4096]);
+            let _gone = write!(stream, "{head}Content-Length: {length}\r\n\r\n{page}");
+        }
+    });
+    address
+}
+
+#[test]
 fn nothing_outlives_the_browser() {
     let data = DataDir::new().unwrap();
-    let browser = Browser::start(&data, Scripts::On).unwrap();
+    let browser = Browser::start(&data, Scripts::On, &[]).unwrap();
     let profile = data.path().display().to_string();
     assert!(
         !running(&profile).is_empty(),

@@ -1,9 +1,11 @@
 //! Somebody with a browser in front of a fresh instance. Every visit ends with a look at what went on behind the pages:
 //! no complaint in the console, no request to anybody else.
 
+use std::cell::RefCell;
+use std::net::SocketAddr;
+
 use airlock_testkit::{Browser, DataDir, Git, PATIENCE, Scripts, wait_for};
 use anyhow::{Context as _, ensure};
-use std::cell::RefCell;
 
 use crate::support::Instance;
 
@@ -24,14 +26,16 @@ pub(super) fn visit(
 ) -> anyhow::Result<()> {
     let data = DataDir::new()?;
     let instance = Instance::start(&data)?;
-    let browser = Browser::start(&data, scripts)?;
-    let address = instance.https_address()?;
-    let (_, port) = address.rsplit_once(':').context("the address has a port")?;
+    let address: SocketAddr = instance
+        .https_address()?
+        .parse()
+        .context("the address of the web door")?;
+    let browser = Browser::start(&data, scripts, &[address])?;
     let visitor = Visitor {
         data: &data,
         instance: &instance,
         browser: &browser,
-        origin: format!("https://localhost:{port}"),
+        origin: format!("https://localhost:{}", address.port()),
         expected: RefCell::default(),
     };
     journey(&visitor)
