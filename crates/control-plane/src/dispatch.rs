@@ -1,4 +1,4 @@
-//! Hands slices to agents and watches their leases.
+//! Hands slices to agents and watches their leases. A claim that its agent cannot hear of any more is given back.
 
 use std::time::Duration;
 
@@ -7,17 +7,12 @@ use airlock_agent_protocol::{Assignment, ClaimReply, ClaimRequest, Lease};
 use airlock_domain::state::{Event, SliceEnd, SliceStatus};
 use airlock_driver_interfaces::rows::{AgentRow, Claimed};
 
-use crate::{ControlPlane, UseCaseError, limits};
+use crate::{ControlPlane, StoreError, UseCaseError, VaultError, limits};
 
 impl ControlPlane {
     /// Waits until there is a slice for this agent, or its patience is over.
     pub(crate) async fn claim(&self, request: &ClaimRequest) -> Result<ClaimReply, UseCaseError> {
-        let agent = AgentRow {
-            id: request.agent,
-            name: request.name.clone(),
-            seen_at: self.now(),
-        };
-        self.store().agent_seen(&agent).await?;
+        self.note_agent(request).await?;
         if request.free == 0 {
             return Ok(ClaimReply { assignment: None });
         }
@@ -28,9 +23,9 @@ impl ControlPlane {
             let woken = self.inner.work.notified();
             tokio::pin!(woken);
             woken.as_mut().enable();
-            if let Some(assignment) = self.try_claim(request).await? {
+            if let Some(offer) = self.offer(request).await? {
                 return Ok(ClaimReply {
-                    assignment: Some(assignment),
+                    assignment: offer.accepted(),
                 });
             }
             let now = tokio::time::Instant::now();
@@ -40,6 +35,39 @@ impl ControlPlane {
             let nap = (deadline - now).min(Duration::from_millis(limits::CLAIM_POLL_MS));
             tokio::select! { () = woken => {}, () = tokio::time::sleep(nap) => {} }
         }
+    }
+
+    /// Looks for a slice in a task of its own, which goes on when who asked hangs up: a claim that breaks off half way
+    /// would be nobody's until its lease ends.
+    async fn offer(&self, request: &ClaimRequest) -> Result<Option<Offer>, UseCaseError> {
+        let (plane, request) = (self.clone(), request.clone());
+        let looking = tokio::spawn(async move {
+            let assignment = plane.try_claim(&request).await?;
+            Ok(assignment.map(|assignment| Offer {
+                plane,
+                assignment: Some(assignment),
+            }))
+        });
+        match looking.await.map_err(tokio::task::JoinError::try_into_panic) {
+            Ok(found) => found,
+            Err(Ok(panic)) => std::panic::resume_unwind(panic),
+            // The runtime is ending.
+            Err(Err(_)) => Ok(None),
+        }
+    }
+
+    /// Writes that an agent was heard, but not at every turn of its long poll: an idle agent must not keep the disk busy.
+    async fn note_agent(&self, request: &ClaimRequest) -> Result<(), UseCaseError> {
+        let now = self.now();
+        if !self.inner.running.heard(request.agent, now) {
+            return Ok(());
+        }
+        let agent = AgentRow {
+            id: request.agent,
+            name: request.name.clone(),
+            seen_at: now,
+        };
+        Ok(self.store().agent_seen(&agent).await?)
     }
 
     async fn try_claim(&self, request: &ClaimRequest) -> Result<Option<Assignment>, UseCaseError> {
@@ -74,8 +102,25 @@ impl ControlPlane {
                         spec,
                     }));
                 }
+                Err(error) if passes(&error) => {
+                    self.give_back(&claimed).await?;
+                    return Err(error);
+                }
                 Err(error) => self.cannot_start(&claimed, &error).await?,
             }
+        }
+    }
+
+    /// Queues a slice again whose claim nobody heard of.
+    async fn give_back(&self, claimed: &Claimed) -> Result<(), UseCaseError> {
+        let event = Event::ClaimReturned {
+            job: claimed.job,
+            slice: claimed.slice,
+            fence: claimed.fence,
+        };
+        match self.advance(claimed.workflow, event).await {
+            Ok(()) | Err(UseCaseError::Conflict(_)) => Ok(()),
+            Err(error) => Err(error),
         }
     }
 
@@ -133,5 +178,66 @@ impl ControlPlane {
             }
         }
         Ok(())
+    }
+}
+
+/// Work for an agent, until it has heard of it.
+struct Offer {
+    plane: ControlPlane,
+    assignment: Option<Assignment>,
+}
+
+impl Offer {
+    /// The agent gets it.
+    fn accepted(mut self) -> Option<Assignment> {
+        self.assignment.take()
+    }
+}
+
+impl Drop for Offer {
+    fn drop(&mut self) {
+        let (Some(assignment), Ok(runtime)) = (self.assignment.take(), tokio::runtime::Handle::try_current())
+        else {
+            return;
+        };
+        let plane = self.plane.clone();
+        let claimed = Claimed {
+            workflow: assignment.spec.workflow,
+            job: assignment.lease.job,
+            slice: assignment.lease.slice,
+            fence: assignment.lease.fence,
+        };
+        runtime.spawn(async move {
+            match plane.give_back(&claimed).await {
+                Ok(()) => tracing::info!(job = %claimed.job, slice = claimed.slice, "an agent hung up before it got its work"),
+                // Its lease will tell.
+                Err(error) => tracing::warn!(job = %claimed.job, slice = claimed.slice, %error, "a claim could not be given back"),
+            }
+        });
+    }
+}
+
+/// Whether a slice that cannot be handed out now can be handed out later: nothing is wrong with its job.
+const fn passes(error: &UseCaseError) -> bool {
+    match error {
+        UseCaseError::NotReady
+        | UseCaseError::Store(StoreError::Failed { .. })
+        | UseCaseError::Vault(VaultError::Unreachable { .. }) => true,
+        UseCaseError::NotFound(_)
+        | UseCaseError::Invalid(_)
+        | UseCaseError::Forbidden(_)
+        | UseCaseError::Conflict(_)
+        | UseCaseError::Store(
+            StoreError::Exists { .. }
+            | StoreError::Missing { .. }
+            | StoreError::Conflict { .. }
+            | StoreError::Unreadable { .. }
+            | StoreError::Newer { .. },
+        )
+        | UseCaseError::Blob(_)
+        | UseCaseError::Vault(
+            VaultError::NotSealed | VaultError::DoesNotOpen { .. } | VaultError::Refused { .. },
+        )
+        | UseCaseError::Forge(_) => false,
     }
 }

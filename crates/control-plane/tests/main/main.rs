@@ -2,5 +2,6 @@
 
 #![expect(clippy::unwrap_used, reason = "a world that cannot be made is a failed test")]
 
+mod claims;
 mod flow;
 mod world;

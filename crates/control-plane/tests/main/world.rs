@@ -1,7 +1,7 @@
 //! A control plane on SQLite in memory, with files that a test names, a clock it holds, and an agent it plays.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
 use airlock_agent_protocol::{
@@ -14,7 +14,10 @@ use airlock_domain::trust::EventTrust;
 use airlock_domain::{AgentId, BranchName, CommitSha, PipelineId, ProjectSlug, Secret, Timestamp};
 use airlock_driver_interfaces::forge::CommitInfo;
 use airlock_driver_interfaces::rows::{Selection, TriggerKind};
-use airlock_driver_interfaces::{Clock, Forge, ForgeError, KeyError, NewKey, PublicKeyInfo, Remote, SshKeys};
+use airlock_driver_interfaces::{
+    Clock, Forge, ForgeError, KeyError, NewKey, PublicKeyInfo, Remote, Sealed, SealingContext, SshKeys,
+    Vault, VaultError,
+};
 use airlock_key_holder::EmbeddedVault;
 use airlock_store_sql::SqliteStore;
 use async_trait::async_trait;
@@ -61,6 +64,28 @@ impl Remote for NoRemote {
             "refs/heads/main".into(),
             CommitSha::new("f".repeat(40)).unwrap(),
         )])
+    }
+}
+
+/// A key holder that can be away.
+pub(crate) struct DistantVault {
+    vault: EmbeddedVault,
+    pub(crate) away: AtomicBool,
+}
+
+#[async_trait]
+impl Vault for DistantVault {
+    async fn seal(&self, key: &str, context: &SealingContext, secret: &Secret) -> Result<Sealed, VaultError> {
+        self.vault.seal(key, context, secret).await
+    }
+
+    async fn open(&self, key: &str, context: &SealingContext, sealed: &Sealed) -> Result<Secret, VaultError> {
+        if self.away.load(Ordering::SeqCst) {
+            return Err(VaultError::Unreachable {
+                reason: "it is away".into(),
+            });
+        }
+        self.vault.open(key, context, sealed).await
     }
 }
 
@@ -113,6 +138,7 @@ impl Clock for HandClock {
 pub(crate) struct World {
     pub(crate) plane: ControlPlane,
     pub(crate) clock: Arc<HandClock>,
+    pub(crate) vault: Arc<DistantVault>,
     files: Arc<Files>,
     agent: AgentId,
     commits: AtomicU32,
@@ -133,10 +159,14 @@ impl World {
         let clock = Arc::new(HandClock(AtomicI64::new(1_800_000_000_000)));
         let files = Arc::new(Files::default());
         let blobs = FileBlobs::open(folder.path(), BlobKeyMaterial::generate().unwrap(), Vec::new()).unwrap();
+        let vault = Arc::new(DistantVault {
+            vault: EmbeddedVault::ephemeral(Arc::<HandClock>::clone(&clock)),
+            away: AtomicBool::new(false),
+        });
         let plane = ControlPlane::new(Drivers {
             store: Arc::new(SqliteStore::in_memory().await.unwrap()),
             blobs: Arc::new(blobs),
-            vault: Arc::new(EmbeddedVault::ephemeral(Arc::<HandClock>::clone(&clock))),
+            vault: Arc::<DistantVault>::clone(&vault),
             forge: Arc::<Files>::clone(&files),
             remote: Arc::new(NoRemote),
             keys: Arc::new(NumberedKeys::default()),
@@ -154,6 +184,7 @@ impl World {
         Self {
             plane,
             clock,
+            vault,
             files,
             agent,
             commits: AtomicU32::new(1),
@@ -190,14 +221,18 @@ impl World {
 
     /// What the agent gets when it asks and does not wait.
     pub(crate) async fn claim(&self) -> Option<Assignment> {
-        let request = ClaimRequest {
+        self.plane.agent_claim(&self.asks(0)).await.unwrap().assignment
+    }
+
+    /// The agent's question for work.
+    pub(crate) fn asks(&self, wait_ms: u64) -> ClaimRequest {
+        ClaimRequest {
             protocol: PROTOCOL_VERSION,
             agent: self.agent,
             name: "machine".into(),
             free: 1,
-            wait_ms: 0,
-        };
-        self.plane.agent_claim(&request).await.unwrap().assignment
+            wait_ms,
+        }
     }
 
     pub(crate) async fn step(&self, work: &Assignment, step: u32, status: StepStatus) {
