@@ -1,5 +1,6 @@
 //! Takes triggers in: a push, a call, a local run. What is answered is durable; planning follows in its own loop.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use airlock_domain::state::PipelineState;
@@ -48,6 +49,13 @@ pub struct PushedRef {
     pub name: String,
     /// The commit it now points to; `None` when it was deleted.
     pub new: Option<CommitSha>,
+}
+
+/// What a project's newest pipelines were started for, as far back as they were read.
+#[derive(Default)]
+struct Built {
+    heads: HashSet<(String, CommitSha)>,
+    oldest: Option<PipelineId>,
 }
 
 impl ControlPlane {
@@ -193,23 +201,16 @@ impl ControlPlane {
     /// pipeline's row leaves a commit that no pipeline has built. Called once, before the doors open.
     pub async fn reconcile_pushes(&self) -> Result<(), UseCaseError> {
         for project in self.store().projects().await? {
-            let known = self
-                .store()
-                .pipelines(Some(project.id), None, limits::RECONCILED_PIPELINES)
-                .await?;
+            let mut built = Built::default();
             for (name, object) in self.drivers().remote.heads(&project.slug).await? {
-                let built = known.iter().any(|row| {
-                    let of_ref = row
-                        .revision
-                        .branch
-                        .as_ref()
-                        .map(|branch| format!("refs/heads/{branch}"));
-                    let of_tag = row.revision.tag.as_ref().map(|tag| format!("refs/tags/{tag}"));
-                    row.revision.sha == object
-                        && (of_ref.as_deref() == Some(&name) || of_tag.as_deref() == Some(&name))
-                });
-                let reference = if built { None } else { reference_of(&name)? };
-                if let Some(reference) = reference {
+                // A name that starts no pipeline must not keep the server from starting.
+                let Ok(Some(reference)) = reference_of(&name) else {
+                    continue;
+                };
+                if !self
+                    .was_built(&project, &mut built, (name, object.clone()))
+                    .await?
+                {
                     let actor = Actor::new("a push that was interrupted");
                     let (line, _) = self.pushed_one(&project.slug, &actor, reference, object).await;
                     tracing::warn!(project = %project.slug, "taken up again: {line}");
@@ -217,6 +218,33 @@ impl ControlPlane {
             }
         }
         Ok(())
+    }
+
+    /// Whether any pipeline was ever started for this ref at this commit, however long ago: an old tag must not be
+    /// deployed again. Reads on only until it is found.
+    async fn was_built(
+        &self,
+        project: &ProjectRow,
+        built: &mut Built,
+        head: (String, CommitSha),
+    ) -> Result<bool, UseCaseError> {
+        while !built.heads.contains(&head) {
+            let page = self
+                .store()
+                .pipelines(Some(project.id), built.oldest, limits::RECONCILED_PIPELINES)
+                .await?;
+            let Some(last) = page.last() else {
+                return Ok(false);
+            };
+            built.oldest = Some(last.id);
+            for row in page {
+                let Revision { sha, branch, tag, .. } = row.revision;
+                let branch = branch.map(|branch| format!("refs/heads/{branch}"));
+                let name = branch.or_else(|| tag.map(|tag| format!("refs/tags/{tag}")));
+                built.heads.extend(name.map(|name| (name, sha)));
+            }
+        }
+        Ok(true)
     }
 
     async fn tag_head(&self, project: &ProjectSlug, tag: &str) -> Result<CommitSha, UseCaseError> {

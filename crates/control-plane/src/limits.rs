@@ -28,5 +28,11 @@ pub const OUTBOX_POLL_MS: u64 = 5_000;
 /// How long a push waits to show its pusher the problems of the config, in milliseconds. Planning takes a few; a pusher
 /// who would wait longer reads them on the page.
 pub const PUSH_PLANNING_MS: u64 = 3_000;
-/// How many of a project's newest pipelines are looked through for commits that were pushed but never built.
-pub const RECONCILED_PIPELINES: u32 = 1_000;
+/// A project's pipelines are read this many at a time when commits are looked for that were pushed but never built.
+pub const RECONCILED_PIPELINES: u32 = 200;
+/// Jobs whose names are kept in memory for messages about them, about 300 bytes each: far more than run at a time.
+pub const REMEMBERED_JOBS: usize = 4_096;
+/// Steps whose output ended within a character, at most 3 bytes each.
+pub const REMEMBERED_TAILS: usize = 4_096;
+/// That an agent was heard is written at most this often, in milliseconds.
+pub const AGENT_SEEN_MS: u64 = 20_000;

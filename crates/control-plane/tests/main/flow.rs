@@ -2,7 +2,7 @@
 
 use airlock_agent_protocol::{ArtifactHeader, Heartbeat, LogHeader, RefusalCode};
 use airlock_control_plane::agents::ArtifactBody;
-use airlock_control_plane::{Heard, UseCaseError};
+use airlock_control_plane::{Heard, UseCaseError, limits};
 use airlock_domain::events::HappeningKind;
 use airlock_domain::state::{PipelineState, SliceStatus, StepStatus};
 use airlock_domain::{EnvName, Secret};
@@ -324,6 +324,21 @@ async fn a_push_that_nobody_heard_is_built_once() {
         assert_eq!(pipelines.len(), 1);
         assert_eq!(pipelines[0].pipeline.revision.sha.as_str(), "f".repeat(40));
     }
+}
+
+#[tokio::test]
+async fn what_was_built_long_ago_is_not_built_again() {
+    let world = World::new().await;
+    world.plane.reconcile_pushes().await.unwrap();
+    for _ in 0..=limits::RECONCILED_PIPELINES {
+        world.pipeline("").await;
+    }
+    world.plane.reconcile_pushes().await.unwrap();
+    let newest = world.plane.pipelines(None, None, 1).await.unwrap();
+    assert_eq!(
+        newest[0].pipeline.number,
+        u64::from(limits::RECONCILED_PIPELINES) + 2
+    );
 }
 
 #[tokio::test]
