@@ -9,24 +9,39 @@ use airlock_agent_protocol::{
 };
 use airlock_domain::events::{Happening, HappeningKind};
 use airlock_domain::state::{Event, SliceEnd, StepStatus};
-use airlock_domain::{ArtifactId, JobId};
+use airlock_domain::{AgentId, ArtifactId, JobId, Timestamp};
 use airlock_driver_interfaces::BlobKey;
 use airlock_driver_interfaces::rows::{ArtifactRow, StepRow};
 use bytes::Bytes;
 
 use crate::agents::ArtifactBody;
 use crate::notices::JobWords;
-use crate::{ControlPlane, UseCaseError};
+use crate::{ControlPlane, UseCaseError, limits};
 
-/// What ingest remembers of running jobs so that a log chunk costs no extra reads. Losing it loses nothing.
+/// What ingest remembers of jobs so that a log chunk costs no extra reads. Losing it loses nothing, so it is dropped
+/// whole when it grows: jobs are also asked for after their end, and those of lost agents never end here.
 #[derive(Default)]
 pub(crate) struct Running {
     words: Mutex<HashMap<JobId, Arc<JobWords>>>,
     /// The incomplete character at the end of what was last published of a step's log.
     tails: Mutex<HashMap<(JobId, u32, u32), Vec<u8>>>,
+    /// When each agent was last written down.
+    agents: Mutex<HashMap<AgentId, Timestamp>>,
 }
 
 impl Running {
+    /// Whether it is time to write down that this agent was heard.
+    pub(crate) fn heard(&self, agent: AgentId, now: Timestamp) -> bool {
+        let mut agents = self.agents.lock().unwrap_or_else(PoisonError::into_inner);
+        let due = agents
+            .get(&agent)
+            .is_none_or(|last| now.millis_since(*last) >= limits::AGENT_SEEN_MS);
+        if due {
+            agents.insert(agent, now);
+        }
+        due
+    }
+
     fn forget(&self, job: JobId, slice: u32) {
         self.words
             .lock()
@@ -34,6 +49,19 @@ impl Running {
             .remove(&job);
         let mut tails = self.tails.lock().unwrap_or_else(PoisonError::into_inner);
         tails.retain(|(tail_job, tail_slice, _), _| (*tail_job, *tail_slice) != (job, slice));
+    }
+
+    fn known(&self, job: JobId) -> Option<Arc<JobWords>> {
+        let words = self.words.lock().unwrap_or_else(PoisonError::into_inner);
+        words.get(&job).map(Arc::clone)
+    }
+
+    fn remember(&self, words: &Arc<JobWords>) {
+        let mut known = self.words.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= limits::REMEMBERED_JOBS {
+            known.clear();
+        }
+        known.insert(words.job, Arc::clone(words));
     }
 
     /// The text that can be shown now; an incomplete character waits for its rest.
@@ -45,6 +73,9 @@ impl Running {
         let keep = incomplete_tail(&whole);
         let tail = whole.split_off(whole.len() - keep);
         if !tail.is_empty() {
+            if tails.len() >= limits::REMEMBERED_TAILS {
+                tails.clear();
+            }
             tails.insert(key, tail);
         }
         (String::from_utf8_lossy(&whole).into_owned(), carried)
@@ -72,15 +103,7 @@ pub(crate) fn incomplete_tail(bytes: &[u8]) -> usize {
 
 impl ControlPlane {
     pub(crate) async fn words(&self, job: JobId) -> Result<Arc<JobWords>, UseCaseError> {
-        let known = |running: &Running| {
-            running
-                .words
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .get(&job)
-                .map(Arc::clone)
-        };
-        if let Some(words) = known(&self.inner.running) {
+        if let Some(words) = self.inner.running.known(job) {
             return Ok(words);
         }
         let missing = || UseCaseError::NotFound(format!("job {job}"));
@@ -93,12 +116,7 @@ impl ControlPlane {
             job,
             job_name: row.name.to_string(),
         });
-        self.inner
-            .running
-            .words
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(job, Arc::clone(&words));
+        self.inner.running.remember(&words);
         Ok(words)
     }
 
@@ -187,6 +205,15 @@ impl ControlPlane {
             );
             return Err(UseCaseError::Invalid(text));
         }
+        // An upload can outlive its claim.
+        let lease = header.lease;
+        let held = self.store().lease(lease.job, lease.slice, lease.fence).await?;
+        if held.is_none() {
+            return Err(UseCaseError::Conflict(format!(
+                "the claim ended before artifact '{}' was there",
+                header.path
+            )));
+        }
         writer.finish().await?;
         let row = ArtifactRow {
             id,
@@ -266,6 +293,26 @@ mod tests {
         let key = (JobId::new(uuid::Uuid::nil()), 0, 1);
         assert_eq!(running.text(key, &[0xff, b'a', 0x80]).0, "\u{fffd}a\u{fffd}");
         assert_eq!(running.text(key, b"b").0, "b");
+    }
+
+    #[test]
+    fn what_is_remembered_does_not_grow_for_ever() {
+        let running = Running::default();
+        let job = |number: usize| JobId::new(uuid::Uuid::from_u128(number as u128));
+        for number in 0..=limits::REMEMBERED_JOBS * 2 {
+            let words = Arc::new(JobWords {
+                pipeline: airlock_domain::PipelineId::new(uuid::Uuid::nil()),
+                workflow: airlock_domain::WorkflowId::new(uuid::Uuid::nil()),
+                workflow_name: "ci".to_owned(),
+                job: job(number),
+                job_name: "test".to_owned(),
+            });
+            running.remember(&words);
+            assert!(running.known(job(number)).is_some());
+            running.text((job(number), 0, 0), &[0xc3]);
+        }
+        assert!(running.words.lock().expect("a lock").len() <= limits::REMEMBERED_JOBS);
+        assert!(running.tails.lock().expect("a lock").len() <= limits::REMEMBERED_TAILS);
     }
 
     #[test]
