@@ -29,7 +29,12 @@ impl ControlPlane {
             }
             for row in rows {
                 let id = row.id;
-                self.publish(self.happening_of(row).await?);
+                match self.happening_of(row).await {
+                    Ok(happening) => self.publish(happening),
+                    // What is gone needs no news, and must not stand before those that do.
+                    Err(UseCaseError::NotFound(what)) => tracing::warn!(%what, "news of what is not there"),
+                    Err(error) => return Err(error),
+                }
                 self.store().acknowledge_outbox(id).await?;
             }
         }

@@ -51,12 +51,16 @@ impl ControlPlane {
         }
     }
 
-    /// Plans every pipeline that is pending now.
+    /// Plans every pipeline that is pending now. One that cannot be planned yet does not hold up the others.
     pub async fn plan_pending(&self) -> Result<(), UseCaseError> {
+        let mut first = Ok(());
         for pipeline in self.store().pending_pipelines().await? {
-            self.plan(&pipeline).await?;
+            if let Err(error) = self.plan(&pipeline).await {
+                tracing::warn!(pipeline = %pipeline.id, %error, "a pipeline could not be planned");
+                first = first.and(Err(error));
+            }
         }
-        Ok(())
+        first
     }
 
     async fn plan(&self, pipeline: &PipelineRow) -> Result<(), UseCaseError> {
