@@ -140,7 +140,7 @@ pub trait Outbox: Send + Sync {
 /// Steps, artifacts, audit.
 #[async_trait]
 pub trait Records: Send + Sync {
-    /// Adds a step or brings it up to date; a start time once set stays.
+    /// Adds a step or brings it up to date; a start time once set stays, and a step that ended does not run again.
     async fn put_step(&self, row: &StepRow) -> Result<(), StoreError>;
     /// The steps of a slice, by number.
     async fn steps(&self, job: JobId, slice: u32) -> Result<Vec<StepRow>, StoreError>;

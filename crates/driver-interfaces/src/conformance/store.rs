@@ -116,6 +116,7 @@ cases! {
     }
     records {
         a_step_is_brought_up_to_date,
+        a_step_that_ended_does_not_run_again,
         what_belongs_to_no_slice_is_refused,
         an_artifact_replaces_the_one_at_its_path,
         an_artifact_put_again_replaces_nothing,

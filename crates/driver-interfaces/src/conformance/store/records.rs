@@ -82,6 +82,27 @@ pub async fn a_step_is_brought_up_to_date(store: Arc<dyn Store>) {
     assert_eq!(store.steps(job, 1).await.expect("reads"), [other]);
 }
 
+/// Word that a step runs may arrive after word of its end, and tells only when it began.
+pub async fn a_step_that_ended_does_not_run_again(store: Arc<dyn Store>) {
+    let job = job(&*store).await;
+    let running = step(job, 1);
+    let ended = StepRow {
+        status: StepStatus::Failed,
+        exit_code: Some(2),
+        reason: Some("exited with code 2".to_owned()),
+        started_at: None,
+        stopped_at: Some(at(40)),
+        ..running.clone()
+    };
+    store.put_step(&ended).await.expect("it is put");
+    store.put_step(&running).await.expect("it is put");
+    let expected = StepRow {
+        started_at: running.started_at,
+        ..ended
+    };
+    assert_eq!(store.steps(job, 0).await.expect("reads"), [expected]);
+}
+
 /// Steps and artifacts need a slice.
 pub async fn what_belongs_to_no_slice_is_refused(store: Arc<dyn Store>) {
     let job = job(&*store).await;
