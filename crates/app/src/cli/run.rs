@@ -139,7 +139,8 @@ fn request(
     project: ProjectSlug,
     actor: Actor,
 ) -> anyhow::Result<TriggerRequest> {
-    let known = snapshot::inspect(folder);
+    let repository = instance.git.folder(&project);
+    let known = snapshot::inspect(folder, &repository);
     let reference = match (&arguments.tag, &arguments.branch) {
         (Some(tag), _) => Reference::Tag(TagName::new(tag.as_str())?),
         (None, Some(branch)) => Reference::Branch(BranchName::new(branch.as_str())?),
@@ -152,7 +153,7 @@ fn request(
         Reference::Tag(tag) => format!("refs/tags/{tag}"),
     };
     let message = known.subject.unwrap_or_else(|| "local run".to_owned());
-    let sha: CommitSha = snapshot::commit(folder, &instance.git.folder(&project), &full_name, &message)?;
+    let sha: CommitSha = snapshot::commit(folder, &repository, &full_name, &message)?;
     Ok(TriggerRequest {
         project,
         reference,
