@@ -73,7 +73,7 @@ pub(crate) fn run(command: ConfigCommand) -> anyhow::Result<ExitCode> {
     let Some(plan) = plan else { return Ok(exit::FAILED) };
     match (process, arguments.format) {
         (true, Format::Json) => {
-            terminal::line(&serde_json::to_string_pretty(&plan).context("writing the plan")?)
+            terminal::line(&serde_json::to_string_pretty(&plan).context("writing the plan")?);
         }
         (true, Format::Text) => anyhow::bail!(
             "the compiled form in YAML is not written yet: use --format json, which prints the whole plan"

@@ -33,10 +33,7 @@ fn output_is_cut_into_lines_and_written_over_lines_show_their_last_state() {
     };
     assert_eq!(output("0", "one\ntw"), ["test │ one"]);
     assert!(output("1", "half").is_empty());
-    assert_eq!(
-        output("0", "o\r\n 10%\r 99%\r\n"),
-        ["test │ two", "test │  99%"]
-    );
+    assert_eq!(output("0", "o\r\n 10%\r 99%\r\n"), ["test │ two", "test │  99%"]);
     let end = happening(
         HappeningKind::StepEnd,
         &[

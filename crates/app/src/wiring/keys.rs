@@ -39,7 +39,9 @@ mod tests {
     #[test]
     fn a_made_key_reads_back() {
         let made = TransportKeys.generate("deploy key").expect("made");
-        let read = TransportKeys.parse_public(&made.public.openssh).expect("read back");
+        let read = TransportKeys
+            .parse_public(&made.public.openssh)
+            .expect("read back");
         assert_eq!(read.fingerprint, made.public.fingerprint);
         assert_eq!(made.public.comment, "deploy key");
         assert!(TransportKeys.parse_public("ssh-rsa nonsense").is_err());

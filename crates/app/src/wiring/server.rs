@@ -49,7 +49,7 @@ pub(crate) async fn serve(options: Options, shutdown: impl Future<Output = ()>) 
     let data_dir = &options.data_dir;
     let store = Arc::new(SqliteStore::open(&data_dir.join("airlock.db")).await?);
     let vault: Arc<dyn Vault> = Arc::new(vault::client(data_dir)?);
-    let blob_key = blob_key(&*store, &*vault).await?;
+    let blob_key = blob_key(&store, &*vault).await?;
     let blobs = FileBlobs::open(&data_dir.join("blobs"), blob_key, Vec::new())
         .context("opening the folder for logs and artifacts")?;
     let git = PlainGit::new(data_dir.join("repositories"));
@@ -146,13 +146,12 @@ async fn blob_key(store: &SqliteStore, vault: &dyn Vault) -> anyhow::Result<Blob
         row: "blob_key".to_owned(),
         column: "value",
     };
-    let sealed = match store.setting("blob_key").await? {
-        Some(sealed) => sealed,
-        None => {
-            let fresh = BlobKeyMaterial::generate().context("making a key for logs and artifacts")?;
-            let sealed = vault.seal(BLOB_SEAL_KEY, &context, &fresh.to_secret()).await?;
-            store.setting_or_insert("blob_key", sealed.as_str()).await?
-        }
+    let sealed = if let Some(sealed) = store.setting("blob_key").await? {
+        sealed
+    } else {
+        let fresh = BlobKeyMaterial::generate().context("making a key for logs and artifacts")?;
+        let sealed = vault.seal(BLOB_SEAL_KEY, &context, &fresh.to_secret()).await?;
+        store.setting_or_insert("blob_key", sealed.as_str()).await?
     };
     let opened = vault
         .open(BLOB_SEAL_KEY, &context, &Sealed::parse(sealed)?)
