@@ -4,6 +4,9 @@
 //!
 //! Run it with `cargo run -p airlock-gateway --example gallery` and open one of the addresses that it prints: `/enter`
 //! signs the browser in, which no instance does. `AIRLOCK_GALLERY_PORT` takes another port.
+//!
+//! To see the tail survive lost connections, close the page's WebSockets themselves: the offline switch of a browser's
+//! tools leaves those open that are open, and nothing is lost because nothing was interrupted.
 
 #![expect(clippy::print_stdout, reason = "addresses to open are its output")]
 #![expect(clippy::unwrap_used, reason = "a tool for developers")]
