@@ -5,6 +5,7 @@ pub(crate) mod agent;
 pub(crate) mod keys;
 pub(crate) mod link;
 pub(crate) mod local;
+pub(crate) mod runs;
 pub(crate) mod server;
 pub(crate) mod snapshot;
 pub(crate) mod vault;

@@ -9,6 +9,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use tokio::sync::mpsc;
 
 use super::{exit, places, require_root};
+use crate::wiring::runs::RunFolder;
 use crate::{task_binary, terminal};
 
 /// Pieces of output between sandbox and terminal; a slow reader slows the command.
@@ -57,12 +58,7 @@ pub(crate) async fn run(command: SandboxCommand) -> anyhow::Result<ExitCode> {
     let SandboxCommand::Run(arguments) = command;
     require_root("airlock sandbox run")?;
     let data_dir = places::data_dir(arguments.data_dir);
-    let runs = data_dir.join("runs");
-    std::fs::create_dir_all(&runs).with_context(|| format!("creating {}", runs.display()))?;
-    let folder = tempfile::Builder::new()
-        .prefix("sandbox-")
-        .tempdir_in(&runs)
-        .with_context(|| format!("creating a folder in {}", runs.display()))?;
+    let folder = RunFolder::make(&data_dir, "sandbox-")?;
     let run = SandboxRun {
         data_dir: folder.path().to_owned(),
         image_cache: places::image_cache(&data_dir),

@@ -16,20 +16,20 @@ use airlock_key_holder::EmbeddedVault;
 use airlock_store_sql::SqliteStore;
 use airlock_transport::ssh::{HostKey, SshListener};
 use anyhow::Context as _;
-use tempfile::TempDir;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::access::PlaneAccess;
 use super::keys::TransportKeys;
 use super::link::InProcess;
+use super::runs::RunFolder;
 use crate::cli::places;
 use crate::task_binary;
 
 /// Git connections at a time: each slice that checks out has one.
 const SSH_SESSIONS: usize = 256;
 
-/// The running instance. [`LocalInstance::stop`] ends it in order; a killed process leaves its folder to the next run.
+/// The running instance. [`LocalInstance::stop`] ends it in order; what a killed one leaves, the next run removes.
 pub(crate) struct LocalInstance {
     pub(crate) plane: ControlPlane,
     pub(crate) git: PlainGit,
@@ -37,18 +37,13 @@ pub(crate) struct LocalInstance {
     stop: watch::Sender<bool>,
     loops: JoinHandle<()>,
     agent: JoinHandle<()>,
-    _folder: TempDir,
+    _folder: RunFolder,
 }
 
 impl LocalInstance {
     /// Starts everything. Jobs find nothing to do until a pipeline is triggered.
     pub(crate) async fn start(data_dir: &Path) -> anyhow::Result<Self> {
-        let runs = data_dir.join("runs");
-        std::fs::create_dir_all(&runs).with_context(|| format!("creating {}", runs.display()))?;
-        let folder = tempfile::Builder::new()
-            .prefix("run-")
-            .tempdir_in(&runs)
-            .with_context(|| format!("creating a folder in {}", runs.display()))?;
+        let folder = RunFolder::make(data_dir, "run-")?;
         let git = PlainGit::new(folder.path().join("repositories"));
         let blob_key = BlobKeyMaterial::generate().context("making a key for logs and artifacts")?;
         let blobs = FileBlobs::open(&folder.path().join("blobs"), blob_key, Vec::new())

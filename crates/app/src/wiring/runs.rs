@@ -1,0 +1,119 @@
+//! Folders of runs without a server: `<data-dir>/runs/…`, each held by a lock while its process lives. Whoever makes one
+//! first removes what killed runs left: their files, cgroups and network devices.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use airlock_sandbox::{ReapError, reap_leftovers};
+use anyhow::Context as _;
+use rustix::fs::{FlockOperation, flock};
+use tempfile::TempDir;
+
+/// Held in a run's folder while the run lives.
+const ALIVE: &str = "alive";
+/// Held in the folder of all runs while one is made or removed.
+const GATE: &str = "gate";
+/// Where agent and single sandbox keep what their launcher wrote down.
+const LAUNCHERS: [&str; 2] = ["agent/launcher", "launcher"];
+
+/// The folder of one run, gone when it is dropped.
+pub(crate) struct RunFolder {
+    folder: TempDir,
+    _alive: File,
+}
+
+impl RunFolder {
+    /// Makes a folder below `data_dir/runs`.
+    pub(crate) fn make(data_dir: &Path, prefix: &str) -> anyhow::Result<Self> {
+        let runs = data_dir.join("runs");
+        std::fs::create_dir_all(&runs).with_context(|| format!("creating {}", runs.display()))?;
+        // A folder that is made while somebody sweeps must not be taken for a dead one before its lock is held.
+        let _gate = held(&runs.join(GATE), FlockOperation::LockExclusive)?;
+        sweep(&runs)?;
+        let folder = tempfile::Builder::new()
+            .prefix(prefix)
+            .tempdir_in(&runs)
+            .with_context(|| format!("creating a folder in {}", runs.display()))?;
+        let alive = held(
+            &folder.path().join(ALIVE),
+            FlockOperation::NonBlockingLockExclusive,
+        )?;
+        let alive = alive.context("a folder that was just made is in use")?;
+        Ok(Self {
+            folder,
+            _alive: alive,
+        })
+    }
+
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        self.folder.path()
+    }
+}
+
+/// The locked file; `None` when somebody else holds it and the operation does not wait.
+fn held(path: &Path, operation: FlockOperation) -> anyhow::Result<Option<File>> {
+    let doing = || format!("locking {}", path.display());
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(path)
+        .with_context(doing)?;
+    match flock(&file, operation) {
+        Ok(()) => Ok(Some(file)),
+        Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
+        Err(error) => Err(error).with_context(doing),
+    }
+}
+
+/// Removes the folders of runs that were killed. One that cannot be removed is no reason not to run.
+fn sweep(runs: &Path) -> anyhow::Result<()> {
+    let doing = || format!("reading {}", runs.display());
+    for entry in std::fs::read_dir(runs).with_context(doing)? {
+        let folder = entry.with_context(doing)?.path();
+        if folder.is_dir()
+            && let Err(error) = remove(&folder)
+        {
+            tracing::warn!("what a run left in {} stays: {error:#}", folder.display());
+        }
+    }
+    Ok(())
+}
+
+fn remove(folder: &PathBuf) -> anyhow::Result<()> {
+    let Some(_alive) = held(&folder.join(ALIVE), FlockOperation::NonBlockingLockExclusive)? else {
+        return Ok(());
+    };
+    for launcher in LAUNCHERS {
+        match reap_leftovers(&folder.join(launcher)) {
+            Ok(()) => {}
+            // Its sandboxes outlive it for a moment; the next run finds them gone.
+            Err(ReapError::InUse(_)) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    std::fs::remove_dir_all(folder).with_context(|| format!("removing {}", folder.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_killed_runs_left_goes_and_what_lives_stays() {
+        let data = tempfile::tempdir().expect("a folder");
+        let living = RunFolder::make(data.path(), "run-").expect("made");
+        let killed = data.path().join("runs/run-killed");
+        std::fs::create_dir_all(killed.join("agent/launcher")).expect("made");
+        std::fs::write(killed.join(ALIVE), "").expect("written");
+
+        let next = RunFolder::make(data.path(), "run-").expect("made");
+        assert!(living.path().is_dir() && next.path().is_dir());
+        assert!(!killed.exists(), "what a killed run left is still there");
+
+        let place = living.path().to_owned();
+        drop(living);
+        assert!(!place.exists());
+    }
+}
