@@ -15,9 +15,9 @@ use clap::Args;
 use super::config::parameter;
 use super::{artifacts, exit, places, require_root};
 use crate::show::Show;
-use crate::terminal;
 use crate::wiring::local::LocalInstance;
 use crate::wiring::snapshot;
+use crate::{processes, terminal};
 
 #[derive(Debug, Args)]
 #[command(
@@ -83,7 +83,7 @@ pub(crate) async fn run(arguments: RunArguments) -> anyhow::Result<ExitCode> {
     let instance = LocalInstance::start(&data_dir).await?;
     let ended = tokio::select! {
         ended = drive(&instance, &arguments, &folder, secrets) => ended,
-        () = interrupted() => {
+        () = processes::asked_to_stop() => {
             terminal::note("stopping: sandboxes are being destroyed");
             Ok(false)
         }
@@ -104,13 +104,6 @@ fn checkout(folder: &Path) -> anyhow::Result<PathBuf> {
     std::fs::canonicalize(folder).with_context(|| format!("opening {}", folder.display()))
 }
 
-async fn interrupted() {
-    if let Err(error) = tokio::signal::ctrl_c().await {
-        tracing::warn!(%error, "Ctrl-C cannot be heard");
-        std::future::pending::<()>().await;
-    }
-}
-
 /// Starts the pipeline and shows it to its end; whether every workflow is green.
 async fn drive(
     instance: &LocalInstance,
@@ -125,14 +118,14 @@ async fn drive(
     for (name, value) in &secrets {
         plane.set_secret(&project, name, value, &actor).await?;
     }
-    let request = request(instance, arguments, folder, project, actor.clone())?;
+    let request = request(instance, arguments, folder, project, actor.clone()).await?;
     let pipeline = plane.trigger(request).await?.id;
     let green = show(plane, pipeline, arguments, &actor).await?;
     artifacts::report(plane, pipeline, arguments.artifacts.as_deref(), arguments.json).await?;
     Ok(green)
 }
 
-fn request(
+async fn request(
     instance: &LocalInstance,
     arguments: &RunArguments,
     folder: &Path,
@@ -140,7 +133,13 @@ fn request(
     actor: Actor,
 ) -> anyhow::Result<TriggerRequest> {
     let repository = instance.git.folder(&project);
-    let known = snapshot::inspect(folder, &repository);
+    // Git takes its time with a large tree, and Ctrl-C must be heard meanwhile.
+    let known = tokio::task::spawn_blocking({
+        let (folder, repository) = (folder.to_owned(), repository.clone());
+        move || snapshot::inspect(&folder, &repository)
+    })
+    .await
+    .context("looking at the checkout")?;
     let reference = match (&arguments.tag, &arguments.branch) {
         (Some(tag), _) => Reference::Tag(TagName::new(tag.as_str())?),
         (None, Some(branch)) => Reference::Branch(BranchName::new(branch.as_str())?),
@@ -153,7 +152,10 @@ fn request(
         Reference::Tag(tag) => format!("refs/tags/{tag}"),
     };
     let message = known.subject.unwrap_or_else(|| "local run".to_owned());
-    let sha: CommitSha = snapshot::commit(folder, &repository, &full_name, &message)?;
+    let folder = folder.to_owned();
+    let taking =
+        tokio::task::spawn_blocking(move || snapshot::commit(&folder, &repository, &full_name, &message));
+    let sha: CommitSha = taking.await.context("taking a snapshot")??;
     Ok(TriggerRequest {
         project,
         reference,
