@@ -1,7 +1,7 @@
 //! `airlock up --demo`: makes a project, pushes the embedded example to it over SSH as anybody would, and follows the
 //! pipeline it starts.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use anyhow::Context as _;
@@ -40,10 +40,20 @@ pub(crate) async fn play(data_dir: &Path) -> anyhow::Result<()> {
         .await?;
 
     let checkout = folder.join("hello");
-    write_files(&checkout)?;
+    let git = Git::new(&checkout, &key, data_dir, &endpoint).await?;
+    commit(&git, &checkout).await?;
     terminal::line(&format!("  Pushing {} to {git_url}\n", checkout.display()));
-    push(&checkout, git_url, &key, data_dir, &endpoint).await?;
-    watch(&client, PROJECT, None, false).await?;
+    let started = if git.run(&["push", git_url, "HEAD:refs/heads/main"]).await? {
+        None
+    } else {
+        terminal::note("  Somebody else has pushed to main since: building what is there.");
+        let branch = serde_json::json!({ "branch": "main" });
+        let made: serde_json::Value = client
+            .post(&format!("/project/git/{PROJECT}/pipeline"), &branch)
+            .await?;
+        made.get("id").and_then(|id| id.as_str()).map(str::to_owned)
+    };
+    watch(&client, PROJECT, started, false).await?;
     terminal::line(
         "\n  Look at it in the browser, or change something in the checkout above and push again.",
     );
@@ -90,34 +100,58 @@ fn write_files(checkout: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn push(
-    checkout: &Path,
-    git_url: &str,
-    key: &Path,
-    data_dir: &Path,
-    endpoint: &endpoint::Endpoint,
-) -> anyhow::Result<()> {
-    let known_hosts = data_dir.join("demo/known_hosts");
-    let host_key = airlock_transport::ssh::HostKey::open(&data_dir.join("ssh/host_key"))?;
-    let port = endpoint
-        .ssh
-        .rsplit(':')
-        .next()
-        .and_then(|port| port.parse().ok())
-        .unwrap_or(8022);
-    let line = format!("{}\n", host_key.public().known_hosts_line("localhost", port));
-    tokio::fs::write(&known_hosts, line)
+/// Makes the first commit of the example. What somebody changed since then is theirs: it is committed as it is.
+async fn commit(git: &Git, checkout: &Path) -> anyhow::Result<()> {
+    std::fs::create_dir_all(checkout).with_context(|| format!("creating {}", checkout.display()))?;
+    git.must(&["init", "--quiet", "--initial-branch=main"]).await?;
+    if !git.run(&["rev-parse", "--quiet", "--verify", "HEAD"]).await? {
+        write_files(checkout)?;
+    }
+    git.must(&["add", "--all"]).await?;
+    git.must(&["commit", "--quiet", "--allow-empty", "--message", "Say hello"])
         .await
-        .context("writing the demo's known_hosts")?;
-    let ssh = format!(
-        "ssh -F none -i '{}' -o IdentitiesOnly=yes -o StrictHostKeyChecking=yes -o UserKnownHostsFile='{}'",
-        key.display(),
-        known_hosts.display()
-    );
-    let git = |arguments: &[&str]| {
-        let mut command = Command::new("git");
-        command
-            .current_dir(checkout)
+}
+
+/// Real git in the demonstration's checkout, with the demonstration's key.
+struct Git {
+    checkout: PathBuf,
+    ssh: String,
+}
+
+impl Git {
+    async fn new(
+        checkout: &Path,
+        key: &Path,
+        data_dir: &Path,
+        endpoint: &endpoint::Endpoint,
+    ) -> anyhow::Result<Self> {
+        let known_hosts = data_dir.join("demo/known_hosts");
+        let host_key = airlock_transport::ssh::HostKey::open(&data_dir.join("ssh/host_key"))?;
+        let port = endpoint
+            .ssh
+            .rsplit(':')
+            .next()
+            .and_then(|port| port.parse().ok())
+            .unwrap_or(8022);
+        let line = format!("{}\n", host_key.public().known_hosts_line("localhost", port));
+        tokio::fs::write(&known_hosts, line)
+            .await
+            .context("writing the demo's known_hosts")?;
+        let ssh = format!(
+            "ssh -F none -i '{}' -o IdentitiesOnly=yes -o StrictHostKeyChecking=yes -o UserKnownHostsFile='{}'",
+            key.display(),
+            known_hosts.display()
+        );
+        Ok(Self {
+            checkout: checkout.to_owned(),
+            ssh,
+        })
+    }
+
+    /// Whether git succeeded.
+    async fn run(&self, arguments: &[&str]) -> anyhow::Result<bool> {
+        let status = Command::new("git")
+            .current_dir(&self.checkout)
             .args([
                 "-c",
                 "user.name=Airlock",
@@ -125,29 +159,51 @@ async fn push(
                 "user.email=demo@localhost",
                 "-c",
                 "commit.gpgsign=false",
+                "-c",
+                "advice.pushUpdateRejected=false",
             ])
             .args(arguments)
-            .env("GIT_SSH_COMMAND", &ssh)
+            .env("GIT_SSH_COMMAND", &self.ssh)
             .stdin(Stdio::null())
-            .stdout(Stdio::null());
-        command
-    };
-    let steps: [&[&str]; 4] = [
-        &["init", "--quiet", "--initial-branch=main"],
-        &["add", "--all"],
-        &["commit", "--quiet", "--allow-empty", "--message", "Say hello"],
-        &["push", git_url, "HEAD:refs/heads/main"],
-    ];
-    for step in steps {
-        let status = git(step)
+            .stdout(Stdio::null())
             .status()
             .await
             .context("starting git; is it installed?")?;
+        Ok(status.success())
+    }
+
+    async fn must(&self, arguments: &[&str]) -> anyhow::Result<()> {
         anyhow::ensure!(
-            status.success(),
-            "git {} ended with {status}",
-            step.first().unwrap_or(&"")
+            self.run(arguments).await?,
+            "git {} failed in {}",
+            arguments.first().unwrap_or(&""),
+            self.checkout.display()
+        );
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_somebody_changed_in_the_checkout_stays() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let checkout = folder.path().join("hello");
+        let git = Git {
+            checkout: checkout.clone(),
+            ssh: String::new(),
+        };
+        commit(&git, &checkout).await.expect("the first time");
+        let changed = checkout.join(FILES[0].0);
+        assert_eq!(std::fs::read_to_string(&changed).expect("there"), FILES[0].1);
+        std::fs::write(&changed, "mine\n").expect("written");
+        commit(&git, &checkout).await.expect("the second time");
+        assert_eq!(std::fs::read_to_string(&changed).expect("there"), "mine\n");
+        assert!(
+            git.run(&["diff", "--quiet", "HEAD"]).await.expect("git runs"),
+            "it is not committed"
         );
     }
-    Ok(())
 }
