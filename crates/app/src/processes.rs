@@ -30,8 +30,17 @@ impl Ready {
     }
 }
 
-/// Makes the data directory, for its owner only.
+/// What tells that an open folder is a data directory: `airlock run` and `airlock image` make these.
+const MARKS: [&str; 5] = ["airlock.db", "vault", "runs", "images", "agent"];
+
+/// Makes the data directory, for its owner only. A folder that others use must not be closed to them by a slip of the
+/// pen, as in `--data-dir /tmp`.
 pub(crate) fn data_dir(path: &Path) -> anyhow::Result<()> {
+    anyhow::ensure!(
+        !belongs_to_others(path),
+        "{} holds other files, and a data directory is closed to everybody but its owner: choose a new or an empty folder with --data-dir",
+        path.display()
+    );
     let make = |folder: &Path| -> std::io::Result<()> {
         std::fs::DirBuilder::new()
             .recursive(true)
@@ -47,6 +56,14 @@ pub(crate) fn data_dir(path: &Path) -> anyhow::Result<()> {
                 path.display()
             )
         })
+}
+
+/// Whether this is an open folder with something in it, and nothing of ours.
+fn belongs_to_others(path: &Path) -> bool {
+    let open = std::fs::metadata(path).is_ok_and(|folder| folder.permissions().mode() & 0o077 != 0);
+    let empty = || std::fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none());
+    let ours = || MARKS.iter().any(|mark| path.join(mark).exists());
+    open && !empty() && !ours()
 }
 
 /// Completes when somebody asks the process to end. Listens from the call on, not from the first look, so that nobody
@@ -107,4 +124,34 @@ pub(crate) fn write_private(path: &Path, content: &[u8]) -> anyhow::Result<()> {
         std::fs::rename(&fresh, path)
     };
     write().with_context(|| format!("writing {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_that_others_use_is_not_closed_to_them() {
+        let scratch = tempfile::tempdir().expect("a folder");
+        let mode = |path: &Path| std::fs::metadata(path).expect("there").permissions().mode() & 0o777;
+        let open = |name: &str, file: &str| {
+            let path = scratch.path().join(name);
+            std::fs::create_dir_all(path.join(file)).expect("made");
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).expect("opened");
+            path
+        };
+        let shared = open("shared", "something");
+        let refused = data_dir(&shared).expect_err("it is somebody else's");
+        assert!(refused.to_string().contains("--data-dir"), "{refused}");
+        assert_eq!(mode(&shared), 0o755);
+        for ours in [
+            open("ours", "runs"),
+            open("empty", ""),
+            scratch.path().join("new"),
+        ] {
+            data_dir(&ours).expect("ours");
+            data_dir(&ours).expect("again");
+            assert_eq!(mode(&ours), 0o700, "{}", ours.display());
+        }
+    }
 }
