@@ -68,7 +68,7 @@ impl ServerArguments {
 impl Client {
     /// The instance that runs from this data directory.
     pub(crate) fn local(data_dir: &Path) -> anyhow::Result<Self> {
-        let endpoint = endpoint::read(data_dir)?.with_context(|| {
+        let endpoint = endpoint::read(data_dir)?.filter(Endpoint::is_alive).with_context(|| {
             format!(
                 "no instance runs from {}: start one with `airlock up`, or name another with --data-dir or --server",
                 data_dir.display()

@@ -56,6 +56,23 @@ pub(crate) fn write(data_dir: &Path, endpoint: &Endpoint) -> anyhow::Result<()> 
     processes::write_private(&path, &text)
 }
 
+impl Endpoint {
+    /// Whether the process that wrote it still runs: one that was killed leaves the file.
+    pub(crate) fn is_alive(&self) -> bool {
+        let known = i32::try_from(self.pid)
+            .ok()
+            .and_then(rustix::process::Pid::from_raw);
+        let is_airlock = || {
+            std::fs::read_link(format!("/proc/{}/exe", self.pid)).is_ok_and(|program| {
+                program
+                    .file_name()
+                    .is_some_and(|name| name.to_string_lossy().starts_with("airlock"))
+            })
+        };
+        known.is_some_and(|pid| rustix::process::test_kill_process(pid).is_ok()) && is_airlock()
+    }
+}
+
 /// Removes it, so that nobody takes a stopped instance for a running one.
 pub(crate) fn remove(data_dir: &Path) {
     let _gone_is_as_good = std::fs::remove_file(path(data_dir));

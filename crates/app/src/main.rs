@@ -53,6 +53,7 @@ fn logging(verbose: u8) {
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        .with_ansi(terminal::colour(&std::io::stderr()))
         .with_target(false)
         .init();
 }

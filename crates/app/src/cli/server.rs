@@ -7,10 +7,11 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::{exit, places};
-use crate::processes;
 use crate::wiring::server;
+use crate::{endpoint, processes};
 
 #[derive(Debug, Args)]
+#[command(after_help = "Example:\n  airlock server --data-dir ./x --https 0.0.0.0:8443")]
 pub(crate) struct ServerArguments {
     /// Where everything is kept.
     #[arg(long, value_name = "DIR", env = "AIRLOCK_DATA_DIR")]
@@ -31,11 +32,16 @@ pub(crate) async fn run(arguments: ServerArguments) -> anyhow::Result<ExitCode> 
     let data_dir = places::data_dir(arguments.data_dir);
     processes::data_dir(&data_dir)?;
     let options = server::Options {
-        data_dir,
+        data_dir: data_dir.clone(),
         https: arguments.https,
         ssh: arguments.ssh,
         pid: arguments.supervisor.unwrap_or_else(std::process::id),
     };
-    server::serve(options, processes::asked_to_stop()).await?;
+    let served = server::serve(options, processes::asked_to_stop()).await;
+    // A supervisor's file stays: it starts its server again where it was.
+    if arguments.supervisor.is_none() {
+        endpoint::remove(&data_dir);
+    }
+    served?;
     Ok(exit::OK)
 }

@@ -101,7 +101,6 @@ pub(crate) async fn run(arguments: UpArguments) -> anyhow::Result<ExitCode> {
 async fn keep(child: &mut Running) {
     loop {
         let ended = child.ended().await;
-        tracing::error!("{ended}; starting it again");
         terminal::note(&format!("{ended}; starting it again"));
         child.restart().await;
     }
@@ -119,17 +118,8 @@ fn refuse_second(data_dir: &Path) -> anyhow::Result<()> {
     let Some(known) = endpoint::read(data_dir)? else {
         return Ok(());
     };
-    let alive = i32::try_from(known.pid)
-        .ok()
-        .and_then(rustix::process::Pid::from_raw)
-        .is_some_and(|pid| rustix::process::test_kill_process(pid).is_ok());
-    let is_airlock = std::fs::read_link(format!("/proc/{}/exe", known.pid)).is_ok_and(|program| {
-        program
-            .file_name()
-            .is_some_and(|name| name.to_string_lossy().starts_with("airlock"))
-    });
     anyhow::ensure!(
-        !(alive && is_airlock && known.pid != std::process::id()),
+        !known.is_alive() || known.pid == std::process::id(),
         "an instance runs on {} already (process {}): stop it first, or choose another --data-dir",
         data_dir.display(),
         known.pid
