@@ -12,8 +12,10 @@ use crate::terminal;
 #[derive(Debug, Subcommand)]
 pub(crate) enum AdminCommand {
     /// Print a link that signs the administrator in, once.
+    #[command(after_help = "Example:\n  airlock admin sign-in-link")]
     SignInLink(OnServer),
     /// Print the audit log, one JSON object a line.
+    #[command(after_help = "Example:\n  airlock admin audit | jq -r .action")]
     Audit(OnServer),
 }
 

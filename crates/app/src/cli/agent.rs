@@ -10,6 +10,7 @@ use crate::processes::{self, Ready};
 use crate::wiring::agent;
 
 #[derive(Debug, Args)]
+#[command(after_help = "Example:\n  airlock agent --data-dir ./x --slots 2")]
 pub(crate) struct AgentArguments {
     /// The data directory of the instance on this machine.
     #[arg(long, value_name = "DIR", env = "AIRLOCK_DATA_DIR")]

@@ -18,13 +18,16 @@ pub(crate) enum ImageCommand {
     )]
     BuildBase(BuildArguments),
     /// Take a root file system from a folder or a tar archive.
+    #[command(after_help = "Example:\n  airlock image import rootfs.tar.gz --name team/tools:1")]
     Import(ImportArguments),
     /// Show the images of this machine.
+    #[command(after_help = "Example:\n  airlock image list")]
     List(ListArguments),
     /// Give an image a further name, so that configs need no change.
     #[command(after_help = "Example:\n  airlock image map cimg/base:2024.01 airlock/base")]
     Map(MapArguments),
     /// Remove what no name points to and no job uses.
+    #[command(after_help = "Example:\n  airlock image prune")]
     Prune(Place),
 }
 

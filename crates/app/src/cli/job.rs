@@ -20,8 +20,10 @@ pub(crate) enum JobCommand {
     #[command(after_help = "Example:\n  airlock job logs 0198c2f4-… --slice 1")]
     Logs(LogsArguments),
     /// Show a job's artifacts, or save them.
+    #[command(after_help = "Example:\n  airlock job artifacts 0198c2f4-… --save ./out")]
     Artifacts(ArtifactsArguments),
     /// Approve an approval job.
+    #[command(after_help = "Example:\n  airlock job approve 0198c2f4-…")]
     Approve(ApproveArguments),
 }
 

@@ -20,6 +20,7 @@ pub(crate) enum PipelineCommand {
     )]
     Trigger(TriggerArguments),
     /// Show the newest pipelines.
+    #[command(after_help = "Example:\n  airlock pipeline list demo/hello --json | jq -r .id")]
     List(ListArguments),
     /// Follow a pipeline to its end; exit code 0 only if it is green.
     #[command(
@@ -27,6 +28,7 @@ pub(crate) enum PipelineCommand {
     )]
     Watch(WatchArguments),
     /// Stop the workflows of a pipeline.
+    #[command(after_help = "Example:\n  airlock pipeline cancel 0198c2f4-…")]
     Cancel(CancelArguments),
 }
 

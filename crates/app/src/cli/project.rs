@@ -23,6 +23,7 @@ pub(crate) enum ProjectCommand {
     )]
     Create(CreateArguments),
     /// Show all projects.
+    #[command(after_help = "Example:\n  airlock project list --json | jq -r .git_url")]
     List(ListArguments),
 }
 
@@ -58,8 +59,10 @@ pub(crate) enum SecretCommand {
     )]
     Set(SecretArguments),
     /// Show the names of a project's secret variables; values are never shown.
+    #[command(after_help = "Example:\n  airlock secret list demo/hello")]
     List(SecretListArguments),
     /// Remove a secret variable.
+    #[command(after_help = "Example:\n  airlock secret remove demo/hello TOKEN")]
     Remove(SecretArguments),
 }
 

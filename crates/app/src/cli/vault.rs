@@ -10,6 +10,7 @@ use crate::processes::{self, Ready};
 use crate::wiring::vault;
 
 #[derive(Debug, Args)]
+#[command(after_help = "Example:\n  airlock vault --data-dir ./x")]
 pub(crate) struct VaultArguments {
     /// Where everything is kept.
     #[arg(long, value_name = "DIR", env = "AIRLOCK_DATA_DIR")]
