@@ -33,6 +33,29 @@ pub enum LauncherError {
         "no free network for jobs: every /22 within 10.213.0.0/16 and 100.64.0.0/16 is already routed on this host"
     )]
     NoFreeNetwork,
+    /// The kernel is too old.
+    #[error(
+        "sandboxes need {what}, which Linux has since {needed}; this host runs Linux {found} (Debian 12, Ubuntu 24.04 \
+         and everything newer will do)"
+    )]
+    KernelTooOld {
+        /// The facility.
+        what: &'static str,
+        /// First version that has it.
+        needed: String,
+        /// Version that runs.
+        found: String,
+    },
+    /// The kernel is new enough and refuses all the same.
+    #[error("sandboxes need {what}, which Linux {found} on this host refuses: {why}")]
+    KernelRefuses {
+        /// The facility.
+        what: &'static str,
+        /// Version that runs.
+        found: String,
+        /// The likely reason and the way out.
+        why: String,
+    },
     /// The options make no sense.
     #[error("sandbox launcher options: {0}")]
     Options(String),

@@ -1,69 +1,31 @@
 //! The agent's side: starts the zygote, lends out ids and addresses, and asks for sandboxes. Calls block for a few
 //! milliseconds and may come from any thread; the zygote serves one at a time.
 
+mod options;
+mod process;
+
 use std::fs;
-use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, chown};
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use rustix::net::sockopt::{Timeout, set_socket_timeout};
-
+pub use self::options::LauncherOptions;
+use self::process::{NoAnswer, Process};
 use crate::cgroup::{self, Backend, Enforced};
 use crate::claim;
 use crate::errors::{LauncherError, StartError};
 use crate::failure::{Doing, Failure};
-use crate::limits::{ANSWER_SECONDS, DEFAULT_ID_BASE, IDS_PER_SANDBOX};
+use crate::kernel;
+use crate::limits::{IDS_PER_SANDBOX, MAX_CONTROL_MESSAGE};
 use crate::net::JobNetwork;
+use crate::overlay::{Assembly, UPPER, WORK};
 use crate::reap;
 use crate::record::{self, Record};
-use crate::sandbox::{Generation, Lent, Sandbox};
+use crate::sandbox::{Lent, Sandbox};
 use crate::slots::Slots;
 use crate::spec::{Layer, LayerIds, Network, SandboxSpec};
-use crate::sys;
-use crate::wire::{self, Link, Reply, StartRequest};
-
-/// How a launcher is to work.
-#[derive(Debug, Clone)]
-pub struct LauncherOptions {
-    /// Where records of what exists are kept; one launcher per directory.
-    pub state_dir: PathBuf,
-    /// First id of the block that sandboxes get their ranges from, a multiple of 65,536. Ranges in use by another agent
-    /// of this host are passed over.
-    pub id_base: u32,
-    /// How many sandboxes can exist at once: each owns 65,536 ids from `id_base` upwards.
-    pub id_ranges: u32,
-    /// Whether sandboxes can be given egress; needs `nft` and creates one bridge.
-    pub network: bool,
-}
-
-impl LauncherOptions {
-    /// 64 sandboxes at once, with network.
-    pub fn new(state_dir: impl Into<PathBuf>) -> Self {
-        Self {
-            state_dir: state_dir.into(),
-            id_base: DEFAULT_ID_BASE,
-            id_ranges: 64,
-            network: true,
-        }
-    }
-
-    fn check(&self) -> Result<(), LauncherError> {
-        let end = u64::from(self.id_base) + u64::from(self.id_ranges) * u64::from(IDS_PER_SANDBOX);
-        let aligned = self.id_base.is_multiple_of(IDS_PER_SANDBOX);
-        if !aligned || self.id_ranges == 0 || self.id_base < IDS_PER_SANDBOX || end > u64::from(u32::MAX) {
-            return Err(LauncherError::Options(format!(
-                "{} ranges of {IDS_PER_SANDBOX} ids from {} do not fit; choose a multiple of {IDS_PER_SANDBOX} and an \
-                 end below 2^32",
-                self.id_ranges, self.id_base
-            )));
-        }
-        Ok(())
-    }
-}
+use crate::wire::{Link, Reply, Request, StartRequest};
 
 /// One running zygote and everything that is shared between its sandboxes.
 #[derive(Debug)]
@@ -80,15 +42,11 @@ pub(crate) struct Shared {
     /// First ids of free ranges.
     pub(crate) ranges: Slots,
     id_ranges: u32,
-    zygote: Mutex<Zygote>,
+    assembly: Assembly,
+    /// `None` only while it is being given up.
+    zygote: Option<Process>,
     /// Given up last: after it, another agent may sweep the directory.
     _lock: OwnedFd,
-}
-
-#[derive(Debug)]
-struct Zygote {
-    control: Option<OwnedFd>,
-    process: Child,
 }
 
 impl Launcher {
@@ -101,7 +59,9 @@ impl Launcher {
             id_base,
             id_ranges,
             network,
+            assembly,
         } = options;
+        let assembly = kernel::check(assembly)?;
         fs::DirBuilder::new()
             .recursive(true)
             .mode(0o700)
@@ -121,15 +81,19 @@ impl Launcher {
         } else {
             None
         };
-        let zygote = spawn_zygote(task_exe, &lock).map_err(step)?;
+        let stage = match assembly {
+            Assembly::Descriptors => None,
+            Assembly::Paths => Some(make_stage(&state_dir).map_err(step)?),
+        };
+        let zygote = Some(Process::spawn(task_exe, &lock, stage).map_err(step)?);
         let ranges = Slots::new((0..id_ranges).map(|slot| id_base + slot * IDS_PER_SANDBOX));
-        let zygote = Mutex::new(zygote);
         let shared = Shared {
             state_dir,
             cgroups,
             network,
             ranges,
             id_ranges,
+            assembly,
             zygote,
             _lock: lock,
         };
@@ -141,6 +105,11 @@ impl Launcher {
     /// Which limits this host can enforce.
     pub fn enforced(&self) -> Enforced {
         self.shared.cgroups.enforced()
+    }
+
+    /// How roots are assembled on this host.
+    pub fn assembly(&self) -> Assembly {
+        self.shared.assembly
     }
 
     /// Starts one sandbox; process 1 runs the `init` function when this returns.
@@ -245,7 +214,8 @@ impl Launcher {
         let id = &spec.id;
         let step = |failure: Failure| failure.of(id);
         private_directory(&record.files).map_err(step)?;
-        let Generation { upper, work } = Generation::make(&record.files, 0, first_id).map_err(step)?;
+        let writable = record.files.join("0");
+        make_writable(&writable, first_id).map_err(step)?;
         self.shared.cgroups.create(id, &spec.limits).map_err(step)?;
         let layers: Vec<Layer> = spec
             .layers
@@ -262,8 +232,7 @@ impl Launcher {
         let request = StartRequest {
             hostname: spec.hostname.clone(),
             layers,
-            upper,
-            work,
+            writable,
             helper: spec.helper.clone(),
             first_id,
             placement: self.shared.cgroups.placement(id),
@@ -273,50 +242,79 @@ impl Launcher {
             link,
             resolv_conf,
         };
-        let (pid, fds) = self.ask(id, &request)?;
-        Ok((pid, fds, request.layers))
+        let layers = request.layers.clone();
+        let (pid, fds) = match self.shared.ask(id, &Request::Start(Box::new(request)), &[])? {
+            (Reply::Started { pid }, fds) => (pid, fds),
+            (other, _) => return Err(launcher_gone(id, process::unexpected(&other))),
+        };
+        match <[OwnedFd; 3]>::try_from(fds) {
+            Ok(fds) => Ok((pid, fds, layers)),
+            Err(fds) => Err(launcher_gone(
+                id,
+                format!("{} descriptors came instead of 3", fds.len()),
+            )),
+        }
+    }
+}
+
+impl Shared {
+    /// A detached root for a running sandbox.
+    pub(crate) fn assemble(
+        &self,
+        id: &str,
+        layers: &[Layer],
+        writable: &Path,
+        userns: BorrowedFd<'_>,
+    ) -> Result<OwnedFd, StartError> {
+        let request = Request::Assemble {
+            layers: layers.to_owned(),
+            writable: writable.to_owned(),
+        };
+        match self.ask(id, &request, &[userns])? {
+            (Reply::Assembled, fds) => match <[OwnedFd; 1]>::try_from(fds) {
+                Ok([root]) => Ok(root),
+                Err(fds) => Err(launcher_gone(
+                    id,
+                    format!("{} descriptors came instead of 1", fds.len()),
+                )),
+            },
+            (other, _) => Err(launcher_gone(id, process::unexpected(&other))),
+        }
     }
 
-    fn ask(&self, id: &str, request: &StartRequest) -> Result<(i32, [OwnedFd; 3]), StartError> {
-        let gone = |reason: String| StartError::LauncherGone {
-            id: id.to_owned(),
-            reason,
+    fn ask(
+        &self,
+        id: &str,
+        request: &Request,
+        fds: &[BorrowedFd<'_>],
+    ) -> Result<(Reply, Vec<OwnedFd>), StartError> {
+        let Some(zygote) = &self.zygote else {
+            return Err(launcher_gone(id, "it has been ended".into()));
         };
-        let bytes = serde_json::to_vec(request).map_err(|error| gone(error.to_string()))?;
-        let mut zygote = self.shared.zygote.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(control) = &zygote.control else {
-            return Err(gone("it failed earlier".into()));
-        };
-        let answer = wire::send(control, &bytes, &[]).and_then(|()| wire::receive(control));
-        let reply = answer.and_then(|answer| match answer {
-            Some((bytes, fds)) => Ok((serde_json::from_slice(&bytes)?, fds)),
-            None => Err(io::Error::from(io::ErrorKind::UnexpectedEof)),
-        });
-        match reply {
-            Ok((Reply::Started { pid }, fds)) => match <[OwnedFd; 3]>::try_from(fds) {
-                Ok(fds) => Ok((pid, fds)),
-                Err(fds) => Err(gone(format!("{} descriptors came instead of 3", fds.len()))),
-            },
-            Ok((Reply::Failed { doing, errno }, _)) => Err(StartError::Step {
+        zygote.ask(request, fds).map_err(|why| match why {
+            NoAnswer::Failed(failure) => failure.of(id),
+            NoAnswer::TooLong(bytes) => StartError::Spec {
                 id: id.to_owned(),
-                doing,
-                source: io::Error::from_raw_os_error(errno),
-            }),
-            Err(error) => {
-                // An answer that comes too late would be taken for the next one's.
-                zygote.control = None;
-                Err(gone(error.to_string()))
-            }
-        }
+                reason: format!(
+                    "{bytes} bytes describe it, and {MAX_CONTROL_MESSAGE} are possible; use fewer layers or shorter paths"
+                ),
+            },
+            NoAnswer::Gone(reason) => launcher_gone(id, reason),
+        })
+    }
+}
+
+fn launcher_gone(id: &str, reason: String) -> StartError {
+    StartError::LauncherGone {
+        id: id.to_owned(),
+        reason,
     }
 }
 
 impl Drop for Shared {
     fn drop(&mut self) {
-        let zygote = self.zygote.get_mut().unwrap_or_else(PoisonError::into_inner);
-        // End of file ends it, and every sandbox that nobody destroyed with it.
-        zygote.control = None;
-        let _ = zygote.process.wait();
+        // It takes every sandbox that nobody destroyed along, and only then is there nothing left to use what is swept.
+        self.zygote = None;
         // What this leaves is found by the next launcher on the directory.
         let _ = reap::sweep(&self.state_dir);
     }
@@ -340,63 +338,31 @@ fn private_directory(path: &Path) -> Result<(), Failure> {
         .doing(|| format!("making {}", path.display()))
 }
 
-impl Generation {
-    /// Makes the directories of a writable layer that belongs to the range beginning at `first_id`.
-    pub(crate) fn make(files: &Path, number: u32, first_id: u32) -> Result<Self, Failure> {
-        let base = files.join(number.to_string());
-        private_directory(&base)?;
-        let this = Self {
-            upper: base.join("upper"),
-            work: base.join("work"),
-        };
-        for path in [&this.upper, &this.work] {
-            fs::DirBuilder::new()
-                .mode(0o755)
-                .create(path)
-                .doing(|| format!("making {}", path.display()))?;
-        }
-        // Of the top directory alone; everything in it is made by the sandbox.
-        chown(&this.upper, Some(first_id), Some(first_id))
-            .doing(|| format!("giving {} to the sandbox", this.upper.display()))?;
-        Ok(this)
+/// Makes the directory of a writable layer that belongs to the range beginning at `first_id`.
+pub(crate) fn make_writable(base: &Path, first_id: u32) -> Result<(), Failure> {
+    private_directory(base)?;
+    let upper = base.join(UPPER);
+    for path in [&upper, &base.join(WORK)] {
+        fs::DirBuilder::new()
+            .mode(0o755)
+            .create(path)
+            .doing(|| format!("making {}", path.display()))?;
     }
+    // Of the top directory alone; everything in it is made by the sandbox.
+    chown(&upper, Some(first_id), Some(first_id))
+        .doing(|| format!("giving {} to the sandbox", upper.display()))
 }
 
-/// Descriptors the zygote finds its socket and the lock at.
-const CONTROL: i32 = 3;
-const LOCK: i32 = 4;
-
-fn spawn_zygote(task_exe: &Path, lock: &OwnedFd) -> Result<Zygote, Failure> {
-    let (control, theirs) = wire::packet_pair().doing(|| "making the control socket")?;
-    let timeout = std::time::Duration::from_secs(ANSWER_SECONDS);
-    set_socket_timeout(&control, Timeout::Recv, Some(timeout)).doing(|| "setting a time limit on answers")?;
-    // Out of the way of the numbers they are copied to.
-    let high = |fd: &OwnedFd| rustix::io::fcntl_dupfd_cloexec(fd, 64).doing(|| "duplicating a descriptor");
-    let (theirs, held) = (high(&theirs)?, high(lock)?);
-    let mut command = Command::new(task_exe);
-    command
-        .arg("launcher")
-        .env_clear()
-        .current_dir("/")
-        .stdin(Stdio::null())
-        .stdout(Stdio::null());
-    // Ctrl-C in the agent's terminal is for the agent, which ends its sandboxes in order.
-    command.process_group(0);
-    let copies = [(theirs.as_raw_fd(), CONTROL), (held.as_raw_fd(), LOCK)];
-    // SAFETY: runs between fork and exec and calls dup3 only, which is async-signal-safe.
-    unsafe {
-        command.pre_exec(move || {
-            for (from, to) in copies {
-                sys::duplicate_raw(from, to)?;
-            }
-            Ok(())
-        });
-    }
-    let process = command
-        .spawn()
-        .doing(|| format!("running {} launcher", task_exe.display()))?;
-    Ok(Zygote {
-        control: Some(control),
-        process,
-    })
+/// The empty directory that the zygote attaches layers below.
+fn make_stage(state_dir: &Path) -> Result<PathBuf, Failure> {
+    // Absolute, since the zygote's working directory is another one.
+    let state_dir =
+        fs::canonicalize(state_dir).doing(|| format!("finding the real path of {}", state_dir.display()))?;
+    let path = state_dir.join("layers");
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(&path)
+        .doing(|| format!("making {}", path.display()))?;
+    Ok(path)
 }

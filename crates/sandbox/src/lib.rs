@@ -8,6 +8,10 @@
 //! Where to start reading: `spec` (what can be asked for), `launcher` (the order of a start), `zygote` (the same
 //! order seen from the inside), `reap` (what is left after a crash and how it goes away).
 //!
+//! # What is needed of the kernel
+//!
+#![doc = include_str!("kernel.md")]
+//!
 //! The crate knows nothing of jobs, steps or configuration, imports nothing of ours and has no async runtime.
 
 #![expect(
@@ -22,6 +26,7 @@ mod confinement;
 mod errors;
 mod failure;
 mod in_root;
+mod kernel;
 mod launcher;
 mod limits;
 mod net;
@@ -44,6 +49,7 @@ pub use errors::{DestroyError, InRootError, LauncherError, ReapError, StartError
 pub use in_root::{InRootEntry, InRootKind, InRootStat};
 pub use launcher::{Launcher, LauncherOptions};
 pub use limits::{DEFAULT_ID_BASE, IDS_PER_SANDBOX};
+pub use overlay::Assembly;
 pub use reap::reap_leftovers;
 pub use sandbox::Sandbox;
 pub use spec::{Layer, LayerIds, Limits, Network, SandboxSpec, SeccompProfile, Usage};

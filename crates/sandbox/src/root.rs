@@ -13,6 +13,7 @@ use rustix::mount::{
     unmount,
 };
 use rustix::process::{chdir, fchdir, pivot_root};
+use rustix::thread::{UnshareFlags, unshare_unsafe};
 
 /// What every root of a sandbox carries besides its files.
 pub(crate) const CARRIED: [&str; 4] = ["proc", "sys", "dev", "run/airlock"];
@@ -68,6 +69,17 @@ pub(crate) fn make_private() -> io::Result<()> {
     Ok(mount_change(
         "/",
         MountPropagationFlags::PRIVATE | MountPropagationFlags::REC,
+    )?)
+}
+
+/// Gives the calling process, which must be single-threaded, a copy of the mount namespace. What is mounted in it stays
+/// in it; what the host mounts and unmounts from here on still comes through where the host shares its mounts.
+pub(crate) fn leave_mount_namespace() -> io::Result<()> {
+    // SAFETY: unshares no memory and no descriptors.
+    unsafe { unshare_unsafe(UnshareFlags::NEWNS) }?;
+    Ok(mount_change(
+        "/",
+        MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC,
     )?)
 }
 

@@ -9,9 +9,9 @@ use rustix::process::{Signal, pidfd_send_signal};
 
 use crate::errors::{DestroyError, StartError};
 use crate::failure::{Doing, Failure};
-use crate::launcher::Shared;
+use crate::launcher::{Shared, make_writable};
 use crate::limits::{DEATH_MILLIS, MAX_LAYERS};
-use crate::overlay::{self, Stack};
+use crate::overlay::UPPER;
 use crate::reap;
 use crate::record::Record;
 use crate::spec::{Layer, LayerIds, Usage};
@@ -30,13 +30,6 @@ pub struct Sandbox {
     /// Number of the current writable layer.
     pub(crate) generation: u32,
     pub(crate) gone: bool,
-}
-
-/// One writable layer and its scratch directory.
-#[derive(Debug)]
-pub(crate) struct Generation {
-    pub(crate) upper: PathBuf,
-    pub(crate) work: PathBuf,
 }
 
 /// What the launcher has lent. Given back by word, not by dropping: while anything of the sandbox may be left, nobody
@@ -92,7 +85,7 @@ impl Sandbox {
     /// Where on the host the files lie that the sandbox wrote since its start or the last assembled root. Owners are
     /// in the sandbox's range, deletions are overlay whiteouts.
     pub fn upper_dir(&self) -> PathBuf {
-        self.generation_base(self.generation).join("upper")
+        self.generation_base(self.generation).join(UPPER)
     }
 
     fn generation_base(&self, number: u32) -> PathBuf {
@@ -129,22 +122,23 @@ impl Sandbox {
             return Err(StartError::Spec { id, reason });
         }
         let number = self.generation + 1;
-        let made = Generation::make(&self.record.files, number, self.lent.first_id).map_err(step)?;
-        let stack = Stack {
-            layers: &layers,
-            upper: &made.upper,
-            work: &made.work,
-        };
-        let root = overlay::assemble(&stack, self.userns.as_fd());
+        let writable = self.generation_base(number);
+        let root = make_writable(&writable, self.lent.first_id)
+            .map_err(step)
+            .and_then(|()| {
+                self.lent
+                    .shared
+                    .assemble(&id, &layers, &writable, self.userns.as_fd())
+            });
         match root {
             Ok(root) => {
                 self.layers = layers;
                 self.generation = number;
                 Ok(root)
             }
-            Err(failure) => {
-                let _ = crate::tree::remove_tree(&self.generation_base(number));
-                Err(step(failure))
+            Err(error) => {
+                let _ = crate::tree::remove_tree(&writable);
+                Err(error)
             }
         }
     }

@@ -64,6 +64,14 @@ pub(crate) unsafe fn clone_into_namespaces(cgroup: Option<BorrowedFd<'_>>) -> io
     })
 }
 
+/// Whether the kernel knows a system call. For calls that refuse nonsense without doing anything.
+pub(crate) fn knows(call: libc::c_long) -> bool {
+    // SAFETY: all bits set is no valid flag, size, operation or address for any call that is asked about, and the kernel
+    // checks addresses itself.
+    let answer = check(unsafe { libc::syscall(call, -1_i64, -1_i64, -1_i64, -1_i64, -1_i64) });
+    answer.map_or_else(|error| error.raw_os_error() != Some(libc::ENOSYS), |_| true)
+}
+
 /// Ends the process at once: no destructors, no exit handlers of a forked copy.
 pub(crate) fn exit_now(code: i32) -> ! {
     // SAFETY: _exit never returns and touches no memory of ours.

@@ -16,14 +16,25 @@ use serde::{Deserialize, Serialize};
 use crate::limits::{MAX_CONTROL_MESSAGE, MAX_DESCRIPTORS};
 use crate::spec::{Layer, SeccompProfile};
 
-/// Agent to zygote: start one sandbox. Everything named here exists already.
+/// Agent to zygote.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum Request {
+    /// Comes first and once: how roots are assembled, and if by path, the directory to attach layers below.
+    Prepare { stage: Option<PathBuf> },
+    /// Start one sandbox.
+    Start(Box<StartRequest>),
+    /// Assemble another root. With one descriptor: the sandbox's user namespace.
+    Assemble { layers: Vec<Layer>, writable: PathBuf },
+}
+
+/// One sandbox to start. Everything named here exists already.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct StartRequest {
     pub(crate) hostname: String,
     /// Top first.
     pub(crate) layers: Vec<Layer>,
-    pub(crate) upper: PathBuf,
-    pub(crate) work: PathBuf,
+    /// Directory of the writable layer and its scratch directory.
+    pub(crate) writable: PathBuf,
     pub(crate) helper: PathBuf,
     pub(crate) first_id: u32,
     pub(crate) placement: Placement,
@@ -58,8 +69,12 @@ pub(crate) struct Link {
 /// Zygote to agent.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Reply {
+    /// Ready for requests.
+    Ready,
     /// With three descriptors: pidfd, channel, user namespace.
     Started { pid: i32 },
+    /// With one descriptor: the detached root.
+    Assembled,
     /// Nothing is left running.
     Failed { doing: String, errno: i32 },
 }

@@ -2,18 +2,23 @@
 //!
 //! The agent has threads and an async runtime, which must not be copied by `clone`; the zygote has neither. It takes
 //! one request at a time from the agent, clones a child into fresh namespaces, hands it the root, and answers when
-//! the child is ready. It ends when the agent's end of the socket closes, and every sandbox dies with it.
+//! the child is ready; later roots of a running sandbox are assembled here, too. It ends when the agent's end of the socket closes, and every sandbox dies with it.
 
 mod child;
 mod files;
 mod start;
 
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
 
+use self::start::Started;
 use crate::confinement::Confinement;
-use crate::failure::Failure;
+use crate::failure::{Doing, Failure};
+use crate::overlay::{Assembler, Stack};
+use crate::spec::Layer;
 use crate::sys;
-use crate::wire::{self, Reply, StartRequest};
+use crate::wire::{self, Reply, Request};
 
 /// What process 1 of a new sandbox is given; root, `/proc`, `/dev`, `/run/airlock`, network and host name are ready.
 #[derive(Debug)]
@@ -24,42 +29,69 @@ pub struct Init {
     pub confinement: Confinement,
 }
 
-/// Serves start requests on `control` until the agent is gone; `init` becomes process 1 of each sandbox.
+/// Serves requests on `control` until the agent is gone; `init` becomes process 1 of each sandbox.
 ///
 /// The caller must be single-threaded. In the child, descriptors 0 to 2 are `/dev/null` and no other descriptor than
 /// the channel is open; the exit code of `init` is that of process 1.
 pub fn serve(control: OwnedFd, init: fn(Init) -> i32) -> ! {
     sys::ignore_children();
-    while let Ok(Some((bytes, _))) = wire::receive(&control) {
-        let Ok(request) = serde_json::from_slice::<StartRequest>(&bytes) else {
-            break;
-        };
-        if answer(control.as_fd(), start::start(&request, init)).is_err() {
-            break;
-        }
-    }
+    // Only an answer that cannot be delivered ends this early: then the agent is gone.
+    let _ = serve_requests(control.as_fd(), init);
     drop(control);
     sys::exit_now(0)
 }
 
-fn answer(control: BorrowedFd<'_>, started: Result<start::Started, Failure>) -> std::io::Result<()> {
-    match started {
-        Ok(started) => {
-            let reply = serde_json::to_vec(&Reply::Started { pid: started.pid })?;
-            let fds = [
-                started.pidfd.as_fd(),
-                started.channel.as_fd(),
-                started.userns.as_fd(),
-            ];
-            wire::send(control, &reply, &fds)
-        }
-        Err(failure) => {
-            let errno = failure.source.raw_os_error().unwrap_or(libc::EIO);
-            let reply = serde_json::to_vec(&Reply::Failed {
-                doing: failure.doing,
-                errno,
-            })?;
-            wire::send(control, &reply, &[])
-        }
+fn serve_requests(control: BorrowedFd<'_>, init: fn(Init) -> i32) -> io::Result<()> {
+    let out_of_turn = || io::Error::from(io::ErrorKind::InvalidData);
+    let Some((bytes, _)) = wire::receive(control)? else {
+        return Ok(());
+    };
+    let Request::Prepare { stage } = serde_json::from_slice(&bytes)? else {
+        return Err(out_of_turn());
+    };
+    let assembler = match Assembler::prepare(stage) {
+        Ok(assembler) => assembler,
+        Err(failure) => return answer(control, Err(failure)),
+    };
+    answer(control, Ok((Reply::Ready, Vec::new())))?;
+    while let Some((bytes, fds)) = wire::receive(control)? {
+        let done = match serde_json::from_slice(&bytes)? {
+            Request::Start(request) => start::start(&request, &assembler, init).map(|started| {
+                let Started {
+                    pid,
+                    pidfd,
+                    channel,
+                    userns,
+                } = started;
+                (Reply::Started { pid }, vec![pidfd, channel, userns])
+            }),
+            Request::Assemble { layers, writable } => {
+                assemble(&assembler, &layers, &writable, &fds).map(|root| (Reply::Assembled, vec![root]))
+            }
+            Request::Prepare { .. } => return Err(out_of_turn()),
+        };
+        answer(control, done)?;
     }
+    Ok(())
+}
+
+fn answer(control: BorrowedFd<'_>, done: Result<(Reply, Vec<OwnedFd>), Failure>) -> io::Result<()> {
+    let (reply, fds) = done.unwrap_or_else(|Failure { doing, source }| {
+        let errno = source.raw_os_error().unwrap_or(libc::EIO);
+        (Reply::Failed { doing, errno }, Vec::new())
+    });
+    let fds: Vec<BorrowedFd<'_>> = fds.iter().map(AsFd::as_fd).collect();
+    wire::send(control, &serde_json::to_vec(&reply)?, &fds)
+}
+
+fn assemble(
+    assembler: &Assembler,
+    layers: &[Layer],
+    writable: &Path,
+    fds: &[OwnedFd],
+) -> Result<OwnedFd, Failure> {
+    let [userns] = fds else {
+        return Err(io::Error::from(io::ErrorKind::InvalidData)).doing(|| "taking the user namespace over");
+    };
+    assembler.assemble(&Stack { layers, writable }, userns.as_fd())
 }

@@ -12,23 +12,36 @@ use crate::support::{Machine, zygote};
 /// Set in the process that plays the agent; names the directory of the machine whose test started it.
 const AGENT: &str = "AIRLOCK_TEST_AGENT";
 
-/// Not a test of its own: the agent that `a_killed_agent_leaves_nothing_behind` kills.
+/// First id of that machine's block.
+const IDS: &str = "AIRLOCK_TEST_IDS";
+
+/// Sandboxes of the killed agent: names that no test running beside uses.
+fn left_behind(directory: &Path) -> [String; 2] {
+    let name = directory.file_name().expect("a name").to_string_lossy();
+    let name = name.trim_start_matches('.');
+    [1, 2].map(|number| format!("left-{name}-{number}"))
+}
+
+/// Not a test of its own: the agent that `kill_an_agent` starts.
 #[test]
 fn agent_to_be_killed() {
     let Some(directory) = std::env::var_os(AGENT) else {
         return;
     };
     let directory = PathBuf::from(directory);
+    let id_base = std::env::var(IDS).expect("a block of ids");
     let options = LauncherOptions {
+        id_base: id_base.parse().expect("a number"),
         id_ranges: 4,
         network: true,
+        assembly: crate::support::assembly(),
         ..LauncherOptions::new(directory.join("state"))
     };
     crate::network::own_namespace_named(&std::env::var("AIRLOCK_TEST_NETNS").expect("a namespace"));
     let launcher = Launcher::spawn(&zygote(), options).expect("a launcher");
     let mut sandboxes = Vec::new();
-    for id in ["left-1", "left-2"] {
-        let mut spec = crate::support::spec_in(&directory, id);
+    for id in left_behind(&directory) {
+        let mut spec = crate::support::spec_in(&directory, &id);
         spec.network = airlock_sandbox::Network::Egress;
         let mut inside = crate::support::Inside::new(launcher.start(&spec).expect("a sandbox"));
         inside.output("mkdir -p /a/b && echo x > /a/b/c && chmod 0 /a");
@@ -58,12 +71,24 @@ fn groups(id: &str) -> Vec<PathBuf> {
 
 #[test]
 fn a_killed_agent_leaves_nothing_behind() {
+    kill_an_agent(None);
+}
+
+#[test]
+fn a_killed_agent_that_attached_layers_leaves_nothing_behind() {
+    kill_an_agent(Some("paths"));
+}
+
+fn kill_an_agent(assembly: Option<&str>) {
     let machine = Machine::without_launcher();
+    let [one, two] = left_behind(machine.path());
     let namespace = crate::network::Namespace::new();
     let mut agent = Command::new(std::env::current_exe().expect("this test"))
         .args(["--exact", "leftovers::agent_to_be_killed", "--nocapture"])
         .env(AGENT, machine.path())
+        .env(IDS, machine.id_base.to_string())
         .env("AIRLOCK_TEST_NETNS", namespace.name())
+        .envs(assembly.map(|word| (crate::support::ASSEMBLY, word)))
         .stdout(Stdio::piped())
         .spawn()
         .expect("an agent");
@@ -80,7 +105,7 @@ fn a_killed_agent_leaves_nothing_behind() {
     assert_eq!(pids.len(), 2, "{ready}");
 
     // The controls: there is something to clean up, and it is not taken from a living agent.
-    assert!(!groups("left-1").is_empty() && machine.work_dir().join("left-2/0/upper/a").exists());
+    assert!(!groups(&one).is_empty() && machine.work_dir().join(&two).join("0/upper/a").exists());
     assert_eq!(namespace.devices_of_ours().len(), 3, "a bridge and two ports");
     assert!(matches!(
         reap_leftovers(&machine.state_dir()),
@@ -95,7 +120,7 @@ fn a_killed_agent_leaves_nothing_behind() {
         Err(LauncherError::InUse(_))
     ));
 
-    let bases: Vec<PathBuf> = groups("left-1")
+    let bases: Vec<PathBuf> = groups(&one)
         .iter()
         .map(|group| group.parent().expect("a base").to_owned())
         .collect();
@@ -103,10 +128,13 @@ fn a_killed_agent_leaves_nothing_behind() {
 
     agent.kill().expect("SIGKILL");
     agent.wait().expect("its end");
+    let mounts = || fs::read_to_string("/proc/self/mountinfo").expect("the mount table");
+    let place = machine.path().to_str().expect("text");
+    assert!(!mounts().contains(place), "mounts are left");
     namespace.within(|| reap_leftovers(&machine.state_dir()).expect("a clean sweep"));
 
     assert!(pids.iter().all(|pid| !alive(*pid)), "processes are left");
-    assert_eq!(groups("left-1").len() + groups("left-2").len(), 0);
+    assert_eq!(groups(&one).len() + groups(&two).len(), 0);
     assert!(
         !bases.iter().any(|base| base.exists()),
         "groups of the launcher are left"

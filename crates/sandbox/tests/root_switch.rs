@@ -1,13 +1,44 @@
 //! The root switch between steps: a restored directory becomes a layer below what the job wrote, without a mount point
-//! at its path, inside a user namespace, with id-mapped image and cache layers.
+//! at its path, inside a user namespace, with id-mapped image and cache layers. Everything is done with roots assembled
+//! by descriptor, where the kernel can, and by path.
 
 use std::fs;
 use std::os::unix::fs::symlink;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use airlock_sandbox::{Layer, LayerIds};
+use airlock_sandbox::{Assembly, Layer, LayerIds};
 
-use crate::support::{Inside, Machine};
+use crate::support::{Inside, Machine, can};
+
+macro_rules! in_both_ways {
+    ($($name:ident),* $(,)?) => {
+        mod by_descriptor {
+            $(#[test]
+            fn $name() {
+                if super::can(super::Assembly::Descriptors) {
+                    super::$name(super::Assembly::Descriptors);
+                }
+            })*
+        }
+        mod by_path {
+            $(#[test]
+            fn $name() {
+                super::$name(super::Assembly::Paths);
+            })*
+        }
+    };
+}
+
+in_both_ways! {
+    a_restored_directory_can_be_renamed_linked_and_deleted,
+    every_state_before_survives_several_switches,
+    the_kernels_file_systems_and_the_helper_come_along,
+    a_background_process_keeps_its_files_and_sees_the_new_root,
+    a_root_that_cannot_be_assembled_changes_nothing,
+    a_start_and_an_end_leave_nothing,
+    layers_may_have_any_name_and_be_many,
+}
 
 /// A cache as the agent keeps it: plain ids, a prefix of directories down to the restored path.
 fn cache(machine: &Machine, name: &str) -> Layer {
@@ -30,9 +61,8 @@ fn switch(inside: &mut Inside, layers: &[Layer]) {
     inside.switch(root);
 }
 
-#[test]
-fn a_restored_directory_can_be_renamed_linked_and_deleted() {
-    let machine = Machine::new();
+fn a_restored_directory_can_be_renamed_linked_and_deleted(assembly: Assembly) {
+    let machine = Machine::with_assembly(assembly);
     let cache = cache(&machine, "cache");
     let mut inside = machine.start("a");
     // A step: deletes, creates, renames a directory of the image (EXDEV without redirect_dir).
@@ -74,9 +104,8 @@ fn a_restored_directory_can_be_renamed_linked_and_deleted() {
     );
 }
 
-#[test]
-fn every_state_before_survives_several_switches() {
-    let machine = Machine::new();
+fn every_state_before_survives_several_switches(assembly: Assembly) {
+    let machine = Machine::with_assembly(assembly);
     let (one, two) = (cache(&machine, "one"), cache(&machine, "two"));
     let mut inside = machine.start("a");
     for (number, layers) in [vec![one], vec![two], vec![], vec![]].iter().enumerate() {
@@ -98,9 +127,8 @@ fn every_state_before_survives_several_switches() {
     assert!(!machine.work_dir().join("a").exists());
 }
 
-#[test]
-fn the_kernels_file_systems_and_the_helper_come_along() {
-    let machine = Machine::new();
+fn the_kernels_file_systems_and_the_helper_come_along(assembly: Assembly) {
+    let machine = Machine::with_assembly(assembly);
     let mut inside = machine.start("a");
     inside.output("touch /run/airlock/sock /dev/shm/kept");
     switch(&mut inside, &[]);
@@ -123,9 +151,8 @@ fn the_kernels_file_systems_and_the_helper_come_along() {
     );
 }
 
-#[test]
-fn a_background_process_keeps_its_files_and_sees_the_new_root() {
-    let machine = Machine::new();
+fn a_background_process_keeps_its_files_and_sees_the_new_root(assembly: Assembly) {
+    let machine = Machine::with_assembly(assembly);
     let cache = cache(&machine, "cache");
     let mut inside = machine.start("a");
     let script = "cd /root/dep/own; exec 9< /etc/b; mkfifo /run/airlock/go /run/airlock/said; read x < /run/airlock/go; \
@@ -140,9 +167,8 @@ fn a_background_process_keeps_its_files_and_sees_the_new_root() {
     );
 }
 
-#[test]
-fn a_root_that_cannot_be_assembled_changes_nothing() {
-    let machine = Machine::new();
+fn a_root_that_cannot_be_assembled_changes_nothing(assembly: Assembly) {
+    let machine = Machine::with_assembly(assembly);
     let mut inside = machine.start("a");
     inside.output("echo kept > /root/kept");
     let absent = Layer {
@@ -159,4 +185,91 @@ fn a_root_that_cannot_be_assembled_changes_nothing() {
     );
     switch(&mut inside, &[]);
     assert_eq!(inside.output("cat /root/kept"), "kept");
+}
+
+fn a_start_and_an_end_leave_nothing(assembly: Assembly) {
+    let machine = Machine::with_assembly(assembly);
+    assert_eq!(machine.launcher().assembly(), assembly);
+    let mut inside = machine.start("a");
+    let own = inside
+        .output("echo new > /etc/a && cat /etc/a /etc/b && stat -c %u /etc/b && cat /proc/self/mountinfo");
+    assert!(own.starts_with("new\nb\n0\n"), "{own}");
+    // A device node in an image opens no device, whoever assembled the root.
+    let line = own.lines().find(|line| line.contains(" / / ")).expect("the root");
+    assert!(line.contains("nodev") && line.contains("volatile"), "{line}");
+    switch(&mut inside, &[]);
+    inside.sandbox.destroy().expect("a clean end");
+    assert!(!machine.work_dir().join("a").exists());
+    assert_eq!(
+        fs::read_to_string(machine.image().join("etc/a")).expect("the image's file"),
+        "a\n"
+    );
+}
+
+fn layers_may_have_any_name_and_be_many(assembly: Assembly) {
+    let machine = Machine::with_assembly(assembly);
+    // What separates options and layers, and more than one option of the newer calls may be long.
+    let odd = machine.path().join(format!("a:b,c\\d e\"{}", "x".repeat(200)));
+    fs::create_dir(&odd).expect("a directory");
+    let layers: Vec<Layer> = (0..300)
+        .map(|number| {
+            let path = odd.join(format!("::,upperdir=x,{number}\\"));
+            fs::create_dir(&path).expect("a layer");
+            fs::write(path.join(format!("file{number}")), number.to_string()).expect("a file");
+            fs::write(path.join("top"), number.to_string()).expect("a file");
+            Layer {
+                path,
+                ids: LayerIds::Image,
+            }
+        })
+        .collect();
+    let image = odd.join("image");
+    fs::rename(machine.image(), &image).expect("the image at another place");
+    let mut inside = machine.start_with("a", |spec| spec.layers = vec![image]);
+    switch(&mut inside, &layers);
+    assert_eq!(
+        inside.output("cat /file0 /file299 /top; ls / | grep -c file"),
+        "02990300"
+    );
+}
+
+/// The mounts that a process sees below a directory.
+fn mounts_below(process: &str, directory: &Path) -> usize {
+    let table = fs::read_to_string(format!("/proc/{process}/mountinfo")).expect("the mount table");
+    let directory = directory.to_str().expect("text");
+    table.lines().filter(|line| line.contains(directory)).count()
+}
+
+#[test]
+fn attached_layers_are_in_the_zygotes_mount_table_and_in_no_other() {
+    let machine = Machine::with_assembly(Assembly::Paths);
+    let mut inside = machine.start("a");
+    let status = fs::read_to_string(format!("/proc/{}/status", inside.sandbox.pid())).expect("its status");
+    let zygote = status
+        .lines()
+        .find_map(|line| line.strip_prefix("PPid:\t"))
+        .expect("a parent");
+    let namespace = |process: &str| fs::read_link(format!("/proc/{process}/ns/mnt")).expect("a namespace");
+    assert_ne!(namespace(zygote), namespace("self"));
+    let state = machine.state_dir();
+    let enough = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            // The control: it is there to be seen, again and again, and not from here.
+            for _ in 0..20 {
+                while mounts_below(zygote, &state) == 0 {}
+                assert_eq!(mounts_below("self", &state), 0);
+            }
+            enough.store(true, Ordering::Relaxed);
+        });
+        let mut number = 0;
+        while !enough.load(Ordering::Relaxed) {
+            inside.sandbox.assemble_root(&[]).expect("a root");
+            number += 1;
+            if number % 300 == 0 {
+                inside = machine.start(&format!("a{number}"));
+            }
+        }
+    });
+    assert_eq!(mounts_below(zygote, &state), 0, "nothing stays attached");
 }

@@ -11,8 +11,8 @@ use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use airlock_sandbox::{
-    DEFAULT_ID_BASE, IDS_PER_SANDBOX, Launcher, LauncherOptions, Limits, Network, Sandbox, SandboxSpec,
-    SeccompProfile,
+    Assembly, DEFAULT_ID_BASE, IDS_PER_SANDBOX, Launcher, LauncherOptions, Limits, Network, Sandbox,
+    SandboxSpec, SeccompProfile,
 };
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use serde_json::{Value, json};
@@ -23,6 +23,32 @@ pub(crate) struct Machine {
     pub(crate) launcher: Option<Launcher>,
     directory: tempfile::TempDir,
     pub(crate) id_base: u32,
+    assembly: Option<Assembly>,
+}
+
+/// For running all tests with roots assembled in another way than this kernel's best: `descriptors` or `paths`.
+pub(crate) const ASSEMBLY: &str = "AIRLOCK_TEST_ASSEMBLY";
+
+pub(crate) fn assembly() -> Option<Assembly> {
+    std::env::var(ASSEMBLY).ok().map(|word| match word.as_str() {
+        "descriptors" => Assembly::Descriptors,
+        "paths" => Assembly::Paths,
+        other => panic!("{ASSEMBLY}={other}"),
+    })
+}
+
+/// Whether the kernel is one that has to be able to. Told by its version alone, so that a broken probe shows.
+pub(crate) fn can(assembly: Assembly) -> bool {
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").expect("a release");
+    let numbers: Vec<u32> = release
+        .split(|each: char| !each.is_ascii_digit())
+        .take(2)
+        .map(|number| number.parse().expect("a number"))
+        .collect();
+    match assembly {
+        Assembly::Paths => true,
+        Assembly::Descriptors => numbers >= vec![6, 15],
+    }
 }
 
 /// The zygote that cargo built beside this test.
@@ -86,6 +112,14 @@ impl Machine {
         machine
     }
 
+    /// With roots assembled in one certain way.
+    pub(crate) fn with_assembly(assembly: Assembly) -> Self {
+        let mut machine = Self::without_launcher();
+        machine.assembly = Some(assembly);
+        machine.launch(false);
+        machine
+    }
+
     /// A second agent on the same host that was given the same block of ids.
     pub(crate) fn sharing_ids_with(other: &Self) -> Self {
         let mut machine = Self::without_launcher();
@@ -100,6 +134,7 @@ impl Machine {
             id_base: self.id_base,
             id_ranges: RANGES,
             network,
+            assembly: self.assembly,
         };
         self.launcher = Some(Launcher::spawn(&zygote(), options).expect("a launcher"));
     }
@@ -111,6 +146,7 @@ impl Machine {
             launcher: None,
             directory,
             id_base: next_id_base(),
+            assembly: assembly(),
         };
         fs::create_dir(machine.work_dir()).expect("a work directory");
         machine.make_image();

@@ -57,6 +57,8 @@ fn measure(what: &str, machine: &Machine, network: Network) {
 #[ignore = "prints figures"]
 fn start_and_destroy() {
     measure("no network", &Machine::new(), Network::None);
+    let by_path = Machine::with_assembly(airlock_sandbox::Assembly::Paths);
+    measure("by path", &by_path, Network::None);
     let world = World::new();
     world
         .host

@@ -48,10 +48,10 @@ impl Inside {
         fs::set_permissions(path("image/tmp"), fs::Permissions::from_mode(0o1777)).expect("set");
         make_image(&path("image"));
         let options = LauncherOptions {
-            state_dir: path("state"),
             id_base: ID_BASE + (std::process::id() % 256 * 8 + number) * IDS_PER_SANDBOX,
             id_ranges: 1,
             network: false,
+            ..LauncherOptions::new(path("state"))
         };
         let launcher = Launcher::spawn(Path::new(PROGRAM), options).expect("a launcher");
         let spec = SandboxSpec {

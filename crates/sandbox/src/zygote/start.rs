@@ -12,7 +12,7 @@ use super::{Init, child};
 use crate::failure::{Doing, Failure};
 use crate::limits::{IDS_PER_SANDBOX, SETUP_SECONDS};
 use crate::net::netlink::Netlink;
-use crate::overlay::{self, Stack};
+use crate::overlay::{self, Assembler, Stack};
 use crate::sys::{self, Cloned};
 use crate::wire::{self, Link, Placement, StartRequest};
 
@@ -33,7 +33,11 @@ pub(super) const LINKED: &[u8] = b"linked";
 pub(super) const READY: &[u8] = b"ready";
 
 /// Starts one sandbox; when it fails, nothing of it runs any more.
-pub(super) fn start(request: &StartRequest, init: fn(Init) -> i32) -> Result<Started, Failure> {
+pub(super) fn start(
+    request: &StartRequest,
+    assembler: &Assembler,
+    init: fn(Init) -> i32,
+) -> Result<Started, Failure> {
     let (setup, setup_child) = wire::packet_pair().doing(|| "making the set-up socket")?;
     let (channel, channel_child) = wire::stream_pair().doing(|| "making the channel")?;
     let groups = open_groups(&request.placement)?;
@@ -48,7 +52,7 @@ pub(super) fn start(request: &StartRequest, init: fn(Init) -> i32) -> Result<Sta
         Cloned::Parent { pid, pidfd } => (pid, pidfd),
     };
     drop((setup_child, channel_child, groups));
-    let equipped = equip(request, pid, setup.as_fd());
+    let equipped = equip(request, assembler, pid, setup.as_fd());
     match equipped {
         Ok(userns) => Ok(Started {
             pid,
@@ -80,7 +84,12 @@ fn open_groups(placement: &Placement) -> Result<Groups, Failure> {
     })
 }
 
-fn equip(request: &StartRequest, pid: i32, setup: BorrowedFd<'_>) -> Result<OwnedFd, Failure> {
+fn equip(
+    request: &StartRequest,
+    assembler: &Assembler,
+    pid: i32,
+    setup: BorrowedFd<'_>,
+) -> Result<OwnedFd, Failure> {
     let map = format!("0 {} {IDS_PER_SANDBOX}\n", request.first_id);
     for file in ["uid_map", "gid_map"] {
         let path = format!("/proc/{pid}/{file}");
@@ -90,10 +99,9 @@ fn equip(request: &StartRequest, pid: i32, setup: BorrowedFd<'_>) -> Result<Owne
     let userns = OwnedFd::from(File::open(&path).doing(|| format!("opening {path}"))?);
     let stack = Stack {
         layers: &request.layers,
-        upper: &request.upper,
-        work: &request.work,
+        writable: &request.writable,
     };
-    let root = overlay::assemble(&stack, userns.as_fd())?;
+    let root = assembler.assemble(&stack, userns.as_fd())?;
     let helper = overlay::read_only_file(&request.helper)?;
     wire::send(setup, GO, &[root.as_fd(), helper.as_fd()]).doing(|| "handing the root over")?;
     drop((root, helper));
