@@ -6,6 +6,7 @@ import { morph } from "./morph.js";
 
 const QUIET_MS = 150;
 const LONGEST_MS = 1000;
+const FAILED_MS = 2000;
 
 const meta = document.querySelector('meta[name="airlock-live"]');
 const state = document.getElementById("live-state");
@@ -60,11 +61,20 @@ function fragment() {
     request.onload = () => {
       // Signed out: the answer came from another page.
       if (request.responseURL && new URL(request.responseURL).pathname !== location.pathname) location.reload();
+      if (request.status >= 500) later();
       resolve(request.status === 200 ? (request.responseXML?.body ?? null) : null);
     };
-    request.onerror = () => resolve(null);
+    request.onerror = () => {
+      later();
+      resolve(null);
+    };
     request.send();
   });
+}
+
+/** What could not be fetched is fetched again: no further event may come. */
+function later() {
+  setTimeout(refresh, FAILED_MS);
 }
 
 /** @param {string} text */

@@ -38,7 +38,9 @@ class Tail {
     this.follows = true;
     this.scheduled = false;
     this.button = this.jump();
+    this.last = 0;
     log.addEventListener("scroll", () => this.look(), { passive: true });
+    new ResizeObserver(() => this.settle()).observe(log);
   }
 
   /** Bytes at an offset. @param {number} offset @param {Uint8Array} bytes */
@@ -176,7 +178,10 @@ class Tail {
   /** Whether the reader is at the end, and so stays there. */
   look() {
     const { scrollTop, scrollHeight, clientHeight } = this.log;
-    this.follows = scrollHeight - scrollTop - clientHeight < 24;
+    // Lines that arrive between our own scroll and its event leave a gap at the end; only a reader scrolls upwards.
+    if (scrollHeight - scrollTop - clientHeight < 24) this.follows = true;
+    else if (scrollTop < this.last) this.follows = false;
+    this.last = scrollTop;
     this.button.hidden = this.follows;
   }
 
