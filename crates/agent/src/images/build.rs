@@ -108,20 +108,31 @@ impl ImageStore {
     }
 }
 
-/// A program that the kernel ends when the thread that waits for it does: a build takes a minute, and whoever asked for it
-/// may be killed or lose patience. A program that is not there keeps its own name, so that starting it says so.
+/// A program that ends, with all it started and mounted, when the thread that waits for it does: a build takes a minute,
+/// mounts `/proc` and `/sys` in the tree it makes, and whoever asked for it may be killed or lose patience. What stayed
+/// mounted could never be removed, and the image never be built again. A program that is not there keeps its own name,
+/// so that starting it says so.
 fn ending_with_us(program: &str) -> Command {
     let folders: Vec<_> = std::env::var_os("PATH")
         .map(|path| std::env::split_paths(&path).collect())
         .unwrap_or_default();
     let here = |name: &str| folders.iter().any(|folder| folder.join(name).is_file());
-    if here(program) && here("setpriv") {
-        let mut command = Command::new("setpriv");
-        command.args(["--pdeathsig", "TERM", "--", program]);
-        command
-    } else {
-        Command::new(program)
+    if !["setpriv", "unshare", program].into_iter().all(here) {
+        return Command::new(program);
     }
+    let mut command = Command::new("setpriv");
+    command
+        .args([
+            "--pdeathsig",
+            "KILL",
+            "--",
+            "unshare",
+            "--mount",
+            "--pid",
+            "--fork",
+        ])
+        .args(["--kill-child", "--mount-proc", "--", program]);
+    command
 }
 
 fn check_package(name: &str) -> Result<(), ImageError> {
@@ -196,19 +207,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_program_ends_with_the_thread_that_waits_for_it() {
-        let started = std::thread::spawn(|| {
-            let child = ending_with_us("sleep").arg("1000").spawn().expect("started");
-            let name = format!("/proc/{}/comm", child.id());
-            while fs::read_to_string(&name).expect("it runs").trim() != "sleep" {
-                std::thread::yield_now();
-            }
-            child
+    fn a_build_ends_with_who_waits_for_it_and_leaves_no_mount() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let script = "mount -t tmpfs airlock-test \"$1\" && touch \"$1/inside\" && { sleep 1000 & } && echo up && wait";
+        let mut command = ending_with_us("sh");
+        command.args(["-c", script, "sh"]).arg(folder.path());
+        let waiting = std::thread::spawn(move || {
+            let mut child = command.stdout(Stdio::piped()).spawn().expect("started");
+            let mut output = BufReader::new(child.stdout.take().expect("piped"));
+            let mut line = String::new();
+            output.read_line(&mut line).expect("read");
+            assert_eq!(line, "up\n");
+            (child, output)
         });
-        // The thread has ended, and with it the program: nobody else sends it a signal.
-        let mut child = started.join().expect("a thread");
-        let status = child.wait().expect("waited for");
-        assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(15));
+        // The thread has ended, and nobody else sends a signal. The output ends when the last process that holds it does.
+        let (mut child, mut output) = waiting.join().expect("a thread");
+        io::Read::read_to_end(&mut output, &mut Vec::new()).expect("read");
+        assert!(!child.wait().expect("waited for").success());
+        assert!(!folder.path().join("inside").exists(), "the mount is still there");
+
         let missing = ending_with_us("no-such-program").spawn().expect_err("missing");
         assert_eq!(missing.kind(), io::ErrorKind::NotFound);
     }
