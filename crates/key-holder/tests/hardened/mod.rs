@@ -64,7 +64,13 @@ impl Process {
             .tempdir();
         let open = open.expect("temporary folder");
         let binary = open.path().join("test-binary");
-        std::fs::copy(std::env::current_exe().expect("this binary"), &binary).expect("copied");
+        // Not copied by this process: a child that another test forks meanwhile would hold the file open for writing,
+        // and a file that is open for writing cannot be executed.
+        let copied = Command::new("cp")
+            .arg(std::env::current_exe().expect("this binary"))
+            .arg(&binary)
+            .status();
+        assert!(copied.expect("cp").success());
         let mut command = Command::new(&binary);
         command.args([
             "--exact",
