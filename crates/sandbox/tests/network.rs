@@ -201,7 +201,7 @@ fn egress_reaches_the_outside_and_nothing_else() {
     assert_ne!(at_a, at_b);
     b.background("while true; do echo ok | nc -l -p 80; done");
     assert!(
-        b.sh("until nc -w 1 127.0.0.1 80 < /dev/null; do sleep 0.05; done")
+        b.sh("until nc -w 5 127.0.0.1 80 < /dev/null | grep ok; do sleep 0.05; done")
             .out
             .contains("ok"),
         "the control: it listens"
@@ -315,7 +315,7 @@ fn without_network_there_is_loopback_alone() {
     assert!(is_kept_from(&mut none, "203.0.113.1") && none.output("ip route | wc -l") == "0");
     none.background("echo ok | nc -l -p 80");
     assert!(
-        none.sh("until nc -w 1 127.0.0.1 80 < /dev/null; do sleep 0.05; done")
+        none.sh("until nc -w 5 127.0.0.1 80 < /dev/null | grep ok; do sleep 0.05; done")
             .out
             .contains("ok")
     );

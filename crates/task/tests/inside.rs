@@ -144,14 +144,11 @@ impl Inside {
 fn make_image(image: &Path) {
     let busybox = ["/bin/busybox", "/usr/bin/busybox"]
         .into_iter()
-        .find(|path| Path::new(path).exists());
-    let binary = image.join("bin/busybox");
-    fs::copy(
-        busybox.expect("a static busybox (apt-get install busybox-static)"),
-        &binary,
-    )
-    .expect("copied");
-    let applets = Command::new(&binary)
+        .find(|path| Path::new(path).exists())
+        .expect("a static busybox (apt-get install busybox-static)");
+    fs::copy(busybox, image.join("bin/busybox")).expect("copied");
+    // Not the copy: a test that forks at this moment would hold it open for writing.
+    let applets = Command::new(busybox)
         .arg("--list")
         .output()
         .expect("the list of applets")
