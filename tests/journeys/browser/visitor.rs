@@ -17,6 +17,7 @@ pub(super) struct Visitor<'a> {
     /// `https://localhost:<port>`
     pub(super) origin: String,
     expected: RefCell<Vec<String>>,
+    tolerated: RefCell<Vec<String>>,
 }
 
 /// Runs a journey; what goes wrong is told with what the page showed.
@@ -37,6 +38,7 @@ pub(super) fn visit(
         browser: &browser,
         origin: format!("https://localhost:{}", address.port()),
         expected: RefCell::default(),
+        tolerated: RefCell::default(),
     };
     journey(&visitor)
         .and_then(|()| visitor.nothing_strange_happened())
@@ -126,9 +128,21 @@ impl Visitor<'_> {
         self.expected.borrow_mut().push(words.to_owned());
     }
 
+    /// Names words that complaints in the console may have: what a page asks for while it is being left.
+    pub(super) fn tolerate(&self, words: &str) {
+        self.tolerated.borrow_mut().push(words.to_owned());
+    }
+
     fn nothing_strange_happened(&self) -> anyhow::Result<()> {
         let log = self.browser.log()?;
         let mut complaints = log.complaints();
+        complaints.retain(|complaint| {
+            !self
+                .tolerated
+                .borrow()
+                .iter()
+                .any(|words| complaint.contains(words.as_str()))
+        });
         for word in self.expected.borrow().iter() {
             let found = complaints
                 .iter()
