@@ -86,7 +86,7 @@ const STAGES: &[Stage] = &[
     Stage {
         name: Name::Tests,
         title: "tests: unit tests, integration tests and journeys",
-        work: Work::Cargo(&["test", "--workspace"]),
+        work: Work::Cargo(&["test", "--workspace", "--no-fail-fast"]),
     },
 ];
 

@@ -135,6 +135,9 @@ fn below(ancestor: Pid, all: &[Process]) -> Vec<Process> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read as _;
+    use std::process::{Command, Stdio};
+
     use super::*;
 
     fn pid(number: i32) -> Pid {
@@ -185,17 +188,26 @@ mod tests {
         assert_eq!(found, [3, 5, 6]);
     }
 
+    /// The session is read from a process that started its own: whoever runs the tests may be in one that began outside
+    /// this pid namespace, and that has no number here.
     #[test]
-    fn this_process_is_in_its_own_session() {
+    fn the_session_of_a_process_is_read() {
+        let mut leader = Command::new("setsid")
+            .args(["sh", "-c", "echo ready; exec sleep 1000"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("setsid");
+        let mut ready = [0; 6];
+        let out = leader.stdout.as_mut().expect("a pipe");
+        out.read_exact(&mut ready).expect("ready");
+
+        let number = i32::try_from(leader.id()).expect("a pid");
         let table = Processes::open().expect("/proc");
-        let me = table.read(getpid()).expect("this process");
-        assert_eq!(
-            me.session,
-            rustix::process::getsid(None)
-                .expect("a session")
-                .as_raw_nonzero()
-                .get()
-        );
-        assert!(!me.dead);
+        let read = table.read(pid(number));
+        leader.kill().expect("a process to kill");
+        leader.wait().expect("a process to reap");
+
+        assert_eq!(read.expect("a process").session, number);
+        assert!(!table.read(getpid()).expect("this process").dead);
     }
 }
