@@ -17,7 +17,7 @@ mod diagnostic;
 mod expression;
 mod fields;
 mod inputs;
-mod keys;
+pub mod keys;
 pub mod limits;
 mod needs;
 mod pipeline_values;
