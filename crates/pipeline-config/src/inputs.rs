@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::orbs::Orbs;
+
 /// One config file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Source {
@@ -30,6 +32,10 @@ pub struct Inputs {
     pub parameters: BTreeMap<String, ParameterValue>,
     /// The resource class of jobs that name none: an operator's choice.
     pub default_resource_class: String,
+    /// The orbs the config needs, from [`crate::gather`].
+    pub orbs: Orbs,
+    /// Beginnings of addresses that orbs may come from: each `https://…/`, with the slash at its end.
+    pub orb_url_prefixes: Vec<String>,
 }
 
 impl Default for Inputs {
@@ -38,6 +44,8 @@ impl Default for Inputs {
             pipeline: PipelineValues::default(),
             parameters: BTreeMap::new(),
             default_resource_class: "medium".to_owned(),
+            orbs: Orbs::default(),
+            orb_url_prefixes: Vec::new(),
         }
     }
 }

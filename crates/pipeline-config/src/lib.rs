@@ -20,6 +20,7 @@ mod inputs;
 pub mod keys;
 pub mod limits;
 mod needs;
+mod orbs;
 mod pipeline_values;
 mod regexes;
 pub mod render;
@@ -33,4 +34,8 @@ mod value;
 pub use compile::compile;
 pub use diagnostic::{Code, Diagnostic, Position, Related, Severity};
 pub use inputs::{Inputs, ParameterValue, PipelineValues, Source};
-pub use needs::{DeclaredParameter, Needs, OrbNeed, needs};
+pub use needs::{DeclaredParameter, Needs, OrbNeed, OrbRequest, needs, orb_references};
+pub use orbs::{
+    Catalogue, Gathering, OrbName, OrbProblem, OrbReference, OrbReferenceError, OrbSource, OrbVersion, Orbs,
+    Version, gather, published, select, url_is_allowed,
+};

@@ -43,3 +43,18 @@ pub const MAX_PIPELINE_PARAMETERS: usize = 100;
 
 /// Longest line shown whole in a rendered diagnostic; of longer ones only the part around the place is shown.
 pub const MAX_SHOWN_COLUMNS: usize = 160;
+
+/// Most orbs one config may need, those of its orbs included; real configs stay below 20.
+pub const MAX_ORBS: usize = 100;
+
+/// Deepest import of orbs by orbs, written in place or fetched; the deepest public one is 3.
+pub const MAX_ORB_DEPTH: usize = 10;
+
+/// Most bytes of all orbs of a config together; the largest public orb has 200 kB.
+pub const MAX_ORB_BYTES: usize = 16 * 1024 * 1024;
+
+/// Longest reference to an orb: a `dev:` label may have 1,023 characters.
+pub const MAX_ORB_REFERENCE_BYTES: usize = 1_200;
+
+/// Most references to orbs listed of one file.
+pub const MAX_ORB_REFERENCES: usize = 1_000;

@@ -10,5 +10,6 @@ mod corpus;
 mod examples;
 mod inputs;
 mod needs;
+mod orbs;
 mod rendering;
 mod report;

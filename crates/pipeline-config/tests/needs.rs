@@ -40,16 +40,16 @@ fn orbs_by_reference_and_not_those_written_in_place() {
          dev: a/b@dev:<< pipeline.git.revision >>\n",
     );
     assert!(needs.setup);
-    let orbs: Vec<(&str, &str, u32)> = needs
+    let orbs: Vec<(&str, &str, bool, u32)> = needs
         .orbs
         .iter()
-        .map(|orb| (orb.alias.as_str(), orb.reference.as_str(), orb.line))
+        .map(|orb| (orb.alias.as_str(), orb.reference.as_str(), orb.template, orb.line))
         .collect();
     assert_eq!(
         orbs,
         [
-            ("node", "circleci/node@5", 4),
-            ("dev", "a/b@dev:<< pipeline.git.revision >>", 6)
+            ("node", "circleci/node@5", false, 4),
+            ("dev", "a/b@dev:<< pipeline.git.revision >>", true, 6)
         ]
     );
 }

@@ -17,8 +17,13 @@ pub enum Color {
     Always,
 }
 
-/// All diagnostics as text, each ended by a blank line.
-pub fn text(diagnostics: &[Diagnostic], sources: &[Source], color: Color) -> String {
+/// All diagnostics as text, each ended by a blank line. `sources` are the files they may point into: the config, and
+/// `inputs.orbs.sources()` where there are orbs.
+pub fn text<'a>(
+    diagnostics: &[Diagnostic],
+    sources: impl IntoIterator<Item = &'a Source>,
+    color: Color,
+) -> String {
     let renderer = match color {
         Color::Never => Renderer::plain(),
         Color::Always => Renderer::styled(),
@@ -97,8 +102,8 @@ struct Line<'f> {
 }
 
 impl<'a> Files<'a> {
-    fn new(sources: &'a [Source]) -> Self {
-        let files = sources.iter().map(|source| {
+    fn new(sources: impl IntoIterator<Item = &'a Source>) -> Self {
+        let files = sources.into_iter().map(|source| {
             let text = String::from_utf8_lossy(&source.bytes);
             let mut starts = vec![if text.starts_with('\u{feff}') {
                 '\u{feff}'.len_utf8()
