@@ -8,6 +8,7 @@ pub mod events;
 pub mod ids;
 pub mod limits;
 pub mod names;
+pub mod orbs;
 pub mod plan;
 pub mod secret;
 pub mod state;
@@ -16,8 +17,9 @@ pub mod trust;
 
 pub use ids::{AgentId, ArtifactId, DeliveryId, JobId, OrgId, PipelineId, ProjectId, SandboxId, WorkflowId};
 pub use names::{
-    BranchName, CommitSha, ContextName, EnvName, ImageName, JobName, NameError, OrgName, ProjectSlug,
-    RepoName, ResourceClass, TagName, WorkflowName,
+    BranchName, CommitSha, ContextName, EnvName, ImageName, JobName, NameError, OrbDigest, OrbName, OrgName,
+    ProjectSlug, RepoName, ResourceClass, TagName, WorkflowName,
 };
+pub use orbs::OrbVersion;
 pub use secret::Secret;
 pub use time::Timestamp;

@@ -26,3 +26,5 @@ pub const STOP_GRACE_MS: u64 = 10_000;
 pub const LOG_CHUNK_BYTES: usize = 64 * 1024;
 /// Size of one config file.
 pub const CONFIG_BYTES: usize = 5 * 1024 * 1024;
+/// Text of one orb: the largest published ones have a few hundred kB, and a registry holds every version for ever.
+pub const ORB_BYTES: usize = 1024 * 1024;

@@ -17,6 +17,17 @@ pub struct NameError {
     problem: &'static str,
 }
 
+impl NameError {
+    /// Why this text is no name of its kind.
+    pub(crate) fn new(kind: &'static str, text: &str, problem: &'static str) -> Self {
+        Self {
+            kind,
+            text: text.chars().take(80).collect(),
+            problem,
+        }
+    }
+}
+
 macro_rules! name {
     ($($(#[$doc:meta])* $name:ident, $kind:literal, $check:path);* $(;)?) => {$(
         $(#[$doc])*
@@ -98,6 +109,10 @@ name! {
     ImageName, "image", check_image;
     /// A resource class, such as `medium`.
     ResourceClass, "resource class", check_image;
+    /// An orb's name: `<namespace>/<orb>`.
+    OrbName, "orb", crate::orbs::check_name;
+    /// What an orb's text was hashed to: `sha256:` and hexadecimal digits.
+    OrbDigest, "digest", crate::orbs::check_digest;
 }
 
 fn check_path_part(text: &str) -> Result<(), &'static str> {

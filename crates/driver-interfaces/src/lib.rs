@@ -10,6 +10,7 @@ pub mod clock;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 pub mod forge;
+pub mod orbs;
 pub mod remote;
 pub mod rows;
 pub mod store;

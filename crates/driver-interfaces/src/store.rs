@@ -7,6 +7,7 @@ use airlock_domain::{
 };
 use async_trait::async_trait;
 
+use crate::orbs::Orbs;
 use crate::rows::{
     AgentRow, ArtifactRow, AuditRow, Claimed, DecisionRow, EnvironmentRow, EventRow, ExpiredLease, JobRow,
     NewWorkflow, OutboxRow, PipelineError, PipelineRow, ProjectRow, RepositoryKeyRow, StepRow, TokenPurpose,
@@ -14,8 +15,8 @@ use crate::rows::{
 };
 
 /// Everything a store does.
-pub trait Store: Projects + Pipelines + Workflows + Queue + Outbox + Records + Identity {}
-impl<T: Projects + Pipelines + Workflows + Queue + Outbox + Records + Identity> Store for T {}
+pub trait Store: Projects + Pipelines + Workflows + Queue + Outbox + Records + Identity + Orbs {}
+impl<T: Projects + Pipelines + Workflows + Queue + Outbox + Records + Identity + Orbs> Store for T {}
 
 /// Projects, their keys and sealed variables.
 #[async_trait]

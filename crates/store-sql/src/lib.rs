@@ -15,6 +15,7 @@ mod fields;
 mod identity;
 mod limits;
 mod migrations;
+mod orbs;
 mod outbox;
 mod pipelines;
 mod planning;

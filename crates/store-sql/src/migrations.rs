@@ -20,11 +20,18 @@ pub(crate) struct Migration {
 }
 
 /// All of them, in order, numbered from 1 without gaps. A released one is never edited.
-pub(crate) const MIGRATIONS: &[Migration] = &[Migration {
-    version: 1,
-    name: "initial",
-    sql: include_str!("migrations/sqlite/0001_initial.sql"),
-}];
+pub(crate) const MIGRATIONS: &[Migration] = &[
+    Migration {
+        version: 1,
+        name: "initial",
+        sql: include_str!("migrations/sqlite/0001_initial.sql"),
+    },
+    Migration {
+        version: 2,
+        name: "orbs",
+        sql: include_str!("migrations/sqlite/0002_orbs.sql"),
+    },
+];
 
 /// Runs what is missing. Safe when several processes open the same database at once.
 pub(crate) async fn migrate(

@@ -3,9 +3,11 @@
 
 use airlock_domain::state::{PipelineState, Workflow};
 use airlock_domain::{
-    AgentId, EnvName, JobId, OrgName, PipelineId, ProjectId, ProjectSlug, Timestamp, WorkflowId,
+    AgentId, EnvName, JobId, OrbName, OrbVersion, OrgName, PipelineId, ProjectId, ProjectSlug, Timestamp,
+    WorkflowId,
 };
 use airlock_driver_interfaces::StoreError;
+use airlock_driver_interfaces::orbs::{AddedOrb, NewOrb, OrbConflict, OrbRow, Orbs, PipelineOrb};
 use airlock_driver_interfaces::rows::{
     AgentRow, ArtifactRow, AuditRow, Claimed, DecisionRow, EnvironmentRow, EventRow, ExpiredLease, JobRow,
     NewWorkflow, OutboxRow, PipelineError, PipelineRow, ProjectRow, RepositoryKeyRow, StepRow, TokenPurpose,
@@ -15,7 +17,7 @@ use airlock_driver_interfaces::store::{Identity, Outbox, Pipelines, Projects, Qu
 use async_trait::async_trait;
 
 use crate::sqlite::SqliteStore;
-use crate::{decisions, identity, outbox, pipelines, planning, projects, queue, records, workflows};
+use crate::{decisions, identity, orbs, outbox, pipelines, planning, projects, queue, records, workflows};
 
 /// `write!(store, c => call)` runs the call in a writing transaction on connection `c`; what it names moves into it.
 macro_rules! write {
@@ -277,5 +279,46 @@ impl Identity for SqliteStore {
     async fn setting_or_insert(&self, name: &str, value: &str) -> Result<String, StoreError> {
         let (name, value) = (name.to_owned(), value.to_owned());
         write!(self, c => identity::setting_or_insert(c, &name, &value))
+    }
+}
+
+#[async_trait]
+impl Orbs for SqliteStore {
+    async fn add_orbs(&self, orbs: &[NewOrb], now: Timestamp) -> Result<Vec<AddedOrb>, StoreError> {
+        let orbs = orbs.to_vec();
+        write!(self, c => orbs::add(c, &orbs, now))
+    }
+
+    async fn orbs(&self, now: Timestamp) -> Result<Vec<OrbRow>, StoreError> {
+        read!(self, c => orbs::all(c, now))
+    }
+
+    async fn orb_versions(&self, name: &OrbName, now: Timestamp) -> Result<Vec<OrbRow>, StoreError> {
+        let name = name.clone();
+        read!(self, c => orbs::versions(c, &name, now))
+    }
+
+    async fn orb_source(
+        &self,
+        name: &OrbName,
+        version: &OrbVersion,
+        now: Timestamp,
+    ) -> Result<Option<(OrbRow, String)>, StoreError> {
+        let (name, version) = (name.clone(), version.clone());
+        read!(self, c => orbs::source(c, &name, &version, now))
+    }
+
+    async fn lock_orbs(
+        &self,
+        pipeline: PipelineId,
+        orbs: &[PipelineOrb],
+        at: Timestamp,
+    ) -> Result<Vec<OrbConflict>, StoreError> {
+        let orbs = orbs.to_vec();
+        write!(self, c => orbs::lock(c, pipeline, &orbs, at))
+    }
+
+    async fn pipeline_orbs(&self, pipeline: PipelineId) -> Result<Vec<PipelineOrb>, StoreError> {
+        read!(self, c => orbs::of_pipeline(c, pipeline))
     }
 }

@@ -9,6 +9,7 @@ use crate::Store;
 
 mod fixtures;
 pub mod identity;
+pub mod orbs;
 pub mod outbox;
 pub mod pipelines;
 pub mod planning;
@@ -130,5 +131,16 @@ cases! {
         an_expired_token_is_not_taken,
         a_removed_token_is_gone,
         the_first_setting_wins,
+    }
+    orbs {
+        a_version_reads_back_with_its_text,
+        versions_are_listed_newest_first,
+        a_release_never_changes,
+        an_import_is_all_or_nothing,
+        of_two_imports_of_one_release_one_text_stays,
+        a_development_version_is_replaced_and_ends,
+        what_a_pipeline_took_is_kept,
+        a_release_that_changed_under_a_project_is_a_conflict,
+        what_no_pipeline_took_is_refused,
     }
 }

@@ -121,3 +121,30 @@ async fn audit_and_events_refuse_to_be_changed() {
         1
     );
 }
+
+/// A release is the same for ever, whoever holds the connection; a development version is not.
+#[tokio::test]
+async fn releases_of_orbs_refuse_to_be_changed() {
+    let mut c = database().await;
+    migrate(&mut c, "x", MIGRATIONS).await.expect("it runs");
+    for (version, end) in [("1.0.0", "NULL"), ("dev:x", "9")] {
+        let add = format!(
+            "INSERT INTO orb_versions VALUES ('a/b', '{version}', 'd', 1, '', '[]', 1, 'ada', {end}, 's')"
+        );
+        c.execute(sqlx::AssertSqlSafe(add))
+            .await
+            .expect("adding is allowed");
+    }
+    for statement in [
+        "UPDATE orb_versions SET source = 'x' WHERE version = '1.0.0'",
+        "DELETE FROM orb_versions WHERE version = '1.0.0'",
+    ] {
+        let refused = c.execute(statement).await.expect_err(statement);
+        assert!(refused.to_string().contains("never"), "{refused}");
+    }
+    c.execute("UPDATE orb_versions SET source = 'x' WHERE version = 'dev:x'")
+        .await
+        .expect("a development version is replaced");
+    let there = "SELECT COUNT(*) FROM orb_versions WHERE source = 's' AND version = '1.0.0'";
+    assert_eq!(count(&mut c, there).await, 1);
+}

@@ -13,6 +13,7 @@ macro_rules! statements {
 
 pub(crate) mod decisions;
 pub(crate) mod identity;
+pub(crate) mod orbs;
 pub(crate) mod outbox;
 pub(crate) mod pipelines;
 pub(crate) mod planning;

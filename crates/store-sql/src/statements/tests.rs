@@ -3,11 +3,14 @@ use sqlx::{Executor, SqlSafeStr, Statement};
 use crate::SqliteStore;
 use crate::failure::failed;
 
-use super::{decisions, identity, outbox, pipelines, planning, projects, queue, records, schema, workflows};
+use super::{
+    decisions, identity, orbs, outbox, pipelines, planning, projects, queue, records, schema, workflows,
+};
 
 const CONCEPTS: &[(&str, &[(&str, &str)])] = &[
     ("decisions", decisions::ALL),
     ("identity", identity::ALL),
+    ("orbs", orbs::ALL),
     ("outbox", outbox::ALL),
     ("pipelines", pipelines::ALL),
     ("planning", planning::ALL),

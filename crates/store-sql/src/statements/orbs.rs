@@ -1,0 +1,26 @@
+//! Versions of orbs, and what pipelines took of them.
+
+statements! {
+    REMOVE_ENDED = "DELETE FROM orb_versions WHERE expires_at <= $1";
+    DIGEST = "SELECT digest FROM orb_versions WHERE name = $1 AND version = $2";
+    /// A release is never in conflict here: it was looked up in the same transaction.
+    PUT = "INSERT INTO orb_versions (name, version, digest, size, description, nested, imported_at, imported_by, \
+           expires_at, source) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) \
+           ON CONFLICT (name, version) DO UPDATE SET digest = excluded.digest, size = excluded.size, \
+           description = excluded.description, nested = excluded.nested, imported_at = excluded.imported_at, \
+           imported_by = excluded.imported_by, expires_at = excluded.expires_at, source = excluded.source";
+    EVERY = "SELECT name, version, digest, size, description, nested, imported_at, imported_by, expires_at \
+             FROM orb_versions WHERE expires_at IS NULL OR expires_at > $1";
+    VERSIONS = "SELECT name, version, digest, size, description, nested, imported_at, imported_by, expires_at \
+                FROM orb_versions WHERE name = $1 AND (expires_at IS NULL OR expires_at > $2)";
+    SOURCE = "SELECT name, version, digest, size, description, nested, imported_at, imported_by, expires_at, source \
+              FROM orb_versions WHERE name = $1 AND version = $2 AND (expires_at IS NULL OR expires_at > $3)";
+    PROJECT = "SELECT project FROM pipelines WHERE id = $1";
+    LOCKED = "SELECT digest FROM orb_locks WHERE project = $1 AND name = $2 AND version = $3";
+    ADD_LOCK = "INSERT INTO orb_locks (project, name, version, digest, locked_at) VALUES ($1, $2, $3, $4, $5) \
+                ON CONFLICT (project, name, version) DO NOTHING";
+    /// What was recorded for a reference first stays.
+    ADD_TAKEN = "INSERT INTO pipeline_orbs (pipeline, reference, name, version, digest) VALUES ($1, $2, $3, $4, $5) \
+                 ON CONFLICT (pipeline, reference) DO NOTHING";
+    TAKEN = "SELECT reference, name, version, digest FROM pipeline_orbs WHERE pipeline = $1 ORDER BY reference";
+}
