@@ -9,6 +9,7 @@ mod cases;
 mod corpus;
 mod examples;
 mod inputs;
+mod inventory;
 mod needs;
 mod orbs;
 mod rendering;

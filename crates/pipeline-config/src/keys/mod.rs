@@ -17,10 +17,13 @@ mod definitions;
 mod executors;
 mod job;
 mod kind;
+mod names;
+mod path;
 mod shape;
 mod steps;
 #[cfg(test)]
 mod tests;
+mod values;
 mod workflow;
 
 pub use built_in_steps::{BUILT_IN_STEPS, BuiltInStep};
@@ -29,8 +32,13 @@ pub(crate) use definitions::{COMMAND, MATCHES, PARAMETER, TOP};
 pub(crate) use executors::{DOCKER, EXECUTOR};
 pub(crate) use job::{APPROVAL_JOB, JOB};
 pub use kind::Kind;
+pub use names::{
+    Class, Family, OPERATORS, PARAMETER_TYPES, REQUIRED_STATUSES, RESOURCE_CLASSES, STATEMENTS, Word,
+};
+pub use path::{At, Described, Segment, describe};
 pub use shape::Shape;
 pub(crate) use steps::{CHECKOUT, CONDITION, RUN, STORE_ARTIFACTS};
+pub use values::{PIPELINE_VALUES, PipelineValue, ValueType};
 pub(crate) use workflow::{APPROVAL_INVOCATION, FILTER, FILTERS, INVOCATION, MATRIX, WORKFLOW};
 
 /// What the compiler does with a key.
