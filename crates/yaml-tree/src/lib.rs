@@ -12,6 +12,8 @@
 //!   remembers the place of the `*name`, and a merged entry remembers the `<<` it came through;
 //! - duplicate keys: the last one wins, with a warning that shows the first.
 //!
+//! The other way, [`Data`] is a value without places, typed as YAML 1.1 does, and writes itself as YAML in a [`Layout`].
+//!
 //! What it refuses: more than [`limits`] allow, aliases that contain themselves, several documents in one file,
 //! keys that are not text. It knows nothing of CircleCI; `pipeline-config` is its only caller in the product.
 //!
@@ -24,6 +26,7 @@
 //! ```
 
 mod builder;
+mod data;
 mod dump;
 mod events;
 pub mod limits;
@@ -34,10 +37,13 @@ mod problem;
 mod scalar;
 mod span;
 mod tree;
+mod write;
 
+pub use data::Data;
 pub use node::{Entry, Mapping, Node, NodeKind, Scalar, Sequence};
 pub use parse::{Parsed, parse, parse_file};
 pub use problem::{Problem, ProblemCode, Severity};
 pub use scalar::{Style, Value};
 pub use span::{FileId, Location, Place, Span};
 pub use tree::{Merged, Tree};
+pub use write::Layout;

@@ -3,6 +3,7 @@
 
 mod arbitrary;
 mod limits;
+mod writing;
 
 use airlock_yaml_tree::{Parsed, Severity, parse};
 use std::fmt::Write as _;
