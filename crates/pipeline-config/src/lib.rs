@@ -5,6 +5,8 @@
 //! One run reports every problem it can find, each with a stable code, the user's words, its place and, where there is
 //! one, the smallest change that mends it. A plan is given only when there is no error.
 //!
+//! [`process`] gives the same config back in version 2 of the language, with everything expanded.
+//!
 //! How it works: the file becomes a tree with places (`airlock-yaml-tree`). Nothing is substituted up front. A value is
 //! read as a *view*, a node together with the scope that gives its `<< … >>` names their meaning, and is evaluated when
 //! a field asks for it, so that every message can point at the text somebody wrote and at the calls that led there.
@@ -22,6 +24,7 @@ pub mod limits;
 mod needs;
 mod orbs;
 mod pipeline_values;
+mod processed;
 mod regexes;
 pub mod render;
 mod resolve;
@@ -31,7 +34,7 @@ mod suggest;
 mod template;
 mod value;
 
-pub use compile::compile;
+pub use compile::{compile, process};
 pub use diagnostic::{Code, Diagnostic, Position, Related, Severity};
 pub use inputs::{Inputs, ParameterValue, PipelineValues, Source};
 pub use needs::{DeclaredParameter, Needs, OrbNeed, OrbRequest, needs, orb_references};
@@ -39,3 +42,4 @@ pub use orbs::{
     Catalogue, Gathering, OrbName, OrbProblem, OrbReference, OrbReferenceError, OrbSource, OrbVersion, Orbs,
     Version, gather, published, select, url_is_allowed,
 };
+pub use processed::Processed;

@@ -69,9 +69,16 @@ pub(crate) fn split(text: &str) -> Result<Vec<Piece>, SplitError> {
         let Some(length) = end_of_expression(body) else {
             return Err(SplitError::Unclosed { at: tag });
         };
-        push_text(&mut pieces, &mut plain);
         let source = &body[..length];
         at = tag + 2 + length + 2;
+        if source.starts_with(['#', '^', '/'])
+            && let Some(next_line) = alone_on_its_line(text, tag, at)
+        {
+            // A line that holds nothing but such a tag vanishes.
+            plain.truncate(plain.trim_end_matches([' ', '\t']).len());
+            at = next_line;
+        }
+        push_text(&mut pieces, &mut plain);
         if let Some(name) = source.strip_prefix(['#', '^']) {
             let section = OpenSection {
                 source: name.to_owned(),
@@ -118,6 +125,14 @@ pub(crate) fn split(text: &str) -> Result<Vec<Piece>, SplitError> {
     plain.push_str(&text[at..]);
     push_text(&mut pieces, &mut plain);
     Ok(pieces)
+}
+
+/// Where the next line begins, when only blanks stand beside the tag between `start` and `end`.
+fn alone_on_its_line(text: &str, start: usize, end: usize) -> Option<usize> {
+    let before = text[..start].rsplit('\n').next().unwrap_or_default();
+    let (after, rest) = text[end..].split_once('\n').unwrap_or((&text[end..], ""));
+    let blank = |text: &str| text.trim_matches([' ', '\t', '\r']).is_empty();
+    (blank(before) && blank(after)).then_some(text.len() - rest.len())
 }
 
 fn push_text(pieces: &mut Vec<Piece>, plain: &mut String) {
@@ -190,6 +205,39 @@ mod tests {
     fn an_open_tag_is_an_error() {
         assert_eq!(split("cat <<EOF\nx"), Err(SplitError::Unclosed { at: 4 }));
         assert_eq!(split("<<"), Err(SplitError::Unclosed { at: 0 }));
+    }
+
+    #[test]
+    fn a_line_with_nothing_but_a_section_tag_vanishes() {
+        let pieces = |inner: &str| {
+            vec![
+                text("a\n"),
+                Piece::Section {
+                    source: " x ".to_owned(),
+                    inverted: false,
+                    at: 4,
+                    body: vec![text(inner)],
+                },
+                text("\nc"),
+            ]
+        };
+        assert_eq!(split("a\n  <<# x >>\nb\n  <</ x >>  \n\nc"), Ok(pieces("b\n")));
+        assert_eq!(split("a\n  <<# x >> b\n<</ x >>\n\nc").map(|p| p.len()), Ok(3));
+        let kept = split("a\n  <<# x >>b<</ x >>\nc");
+        let section = Piece::Section {
+            source: " x ".to_owned(),
+            inverted: false,
+            at: 4,
+            body: vec![text("b")],
+        };
+        assert_eq!(kept, Ok(vec![text("a\n  "), section, text("\nc")]));
+        let open = Piece::Section {
+            source: "x".to_owned(),
+            inverted: true,
+            at: 0,
+            body: vec![text("y\n")],
+        };
+        assert_eq!(split("<<^x>>\ny\n<</x>>"), Ok(vec![open]));
     }
 
     #[test]

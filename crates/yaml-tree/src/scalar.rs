@@ -32,6 +32,11 @@ pub enum Value {
 }
 
 impl Value {
+    /// Reads plain text.
+    pub fn of_plain(text: &str) -> Self {
+        resolve(text)
+    }
+
     /// The type's name in CircleCI's messages.
     pub fn type_name(&self) -> &'static str {
         match self {

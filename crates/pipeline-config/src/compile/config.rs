@@ -51,6 +51,7 @@ impl<'s> Compiler<'s> {
         let top = Fields::open(&map, start, "the config");
         let templates = self.version(&top)?;
         self.check_top(&map, templates);
+        self.record_top(&map);
         if templates {
             self.read_pipeline_parameters(&top);
         } else {

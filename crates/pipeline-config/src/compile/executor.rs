@@ -206,6 +206,7 @@ impl<'s> Compiler<'s> {
         let inner = scope.called(what.clone(), definition.value.place(), place, values);
         let value = self.resolve(&Self::in_scope(definition, &inner));
         let map = self.map(&value, &what)?;
+        self.record_layer(&map);
         let fields = self.fields(&map, definition.key, &what, EXECUTOR);
         let settings = self.settings(&fields);
         if !settings.named {

@@ -8,6 +8,7 @@ use airlock_domain::plan::{JobBody, LeftOut, Outcome};
 use airlock_yaml_tree::Place;
 
 use super::job::JobCall;
+use super::record::RecordedEntry;
 use super::{Compiler, matrix};
 use crate::diagnostic::Code;
 use crate::fields::Fields;
@@ -32,6 +33,8 @@ pub(crate) struct Instance {
     pub(crate) left_out: Option<LeftOut>,
     /// Nothing when it could not be compiled; that has been reported.
     pub(crate) body: Option<JobBody>,
+    /// What the compiled form says of it, when that is wanted.
+    pub(crate) recorded: Option<Box<RecordedEntry>>,
 }
 
 /// One line of `requires`.
@@ -191,8 +194,11 @@ impl<'s> Compiler<'s> {
         let body = if approval {
             Some(JobBody::Approval)
         } else {
+            self.record_job_begins();
             self.called_job(entry, fields, scope, combination)
         };
+        let left_out = self.filtered(filters.as_ref(), entry.place);
+        let recorded = self.record_entry(fields, body.as_ref(), left_out.is_none());
         Instance {
             definition: entry.name.to_owned(),
             name,
@@ -201,8 +207,9 @@ impl<'s> Compiler<'s> {
             place: entry.place,
             requires,
             contexts,
-            left_out: self.filtered(filters.as_ref(), entry.place),
+            left_out,
             body,
+            recorded,
         }
     }
 

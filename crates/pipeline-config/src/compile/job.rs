@@ -70,6 +70,7 @@ impl<'s> Compiler<'s> {
             .called(what.clone(), definition.value.place(), call.place, values);
         let value = self.resolve(&Self::in_scope(definition, &inner));
         let map = self.map(&value, &what)?;
+        self.record_layer(&map);
         let kind = self.job_type(&Fields::open(&map, definition.key, &what))?;
         if kind == JobType::Approval {
             self.fields(&map, definition.key, &what, APPROVAL_JOB);

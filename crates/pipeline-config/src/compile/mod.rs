@@ -13,6 +13,7 @@ mod job;
 mod matrix;
 mod names;
 mod parameters;
+mod record;
 mod run;
 mod steps;
 mod workflow;
@@ -26,19 +27,38 @@ use airlock_yaml_tree::{FileId, Severity as YamlSeverity, Tree, parse_file};
 
 pub(crate) use config::Definitions;
 pub(crate) use parameters::{Declared, Owner, declared};
+use record::Recorder;
 
 use crate::budget::Budget;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::inputs::{Inputs, Source};
+use crate::processed::Processed;
 use crate::scope::Scope;
 use crate::sink::{Draft, Sink};
 use crate::value::Value;
 
 /// Compiles a config for one trigger. The plan is there when, and only when, no diagnostic is an error.
 pub fn compile(source: &Source, inputs: &Inputs) -> (Option<Plan>, Vec<Diagnostic>) {
+    let (plan, _, diagnostics) = run(source, inputs, None);
+    (plan, diagnostics)
+}
+
+/// Compiles a config for one trigger and gives it back in version 2 of the language. It is there when, and only when,
+/// no diagnostic is an error.
+pub fn process(source: &Source, inputs: &Inputs) -> (Option<Processed>, Vec<Diagnostic>) {
+    let (_, processed, diagnostics) = run(source, inputs, Some(Recorder::default()));
+    (processed, diagnostics)
+}
+
+fn run(
+    source: &Source,
+    inputs: &Inputs,
+    recorder: Option<Recorder>,
+) -> (Option<Plan>, Option<Processed>, Vec<Diagnostic>) {
     let parsed = parse_file(FileId(0), &source.bytes);
     let sink = Sink::new(vec![(&source.file, &parsed.tree)]);
-    let compiler = Compiler::new(inputs, sink);
+    let mut compiler = Compiler::new(inputs, sink);
+    compiler.recorder = recorder;
     compiler.yaml_problems(&parsed.tree, &parsed.problems);
     // What follows a break in the text is a guess; telling of its consequences would only hide the cause.
     let plan = if compiler.sink.has_errors() {
@@ -47,7 +67,8 @@ pub fn compile(source: &Source, inputs: &Inputs) -> (Option<Plan>, Vec<Diagnosti
         compiler.config(&parsed.tree)
     };
     let plan = plan.filter(|_| !compiler.sink.has_errors());
-    (plan, compiler.sink.finish())
+    let processed = compiler.recorder.take().filter(|_| plan.is_some());
+    (plan, processed.map(Recorder::finish), compiler.sink.finish())
 }
 
 /// The state of one run.
@@ -55,6 +76,8 @@ pub(crate) struct Compiler<'s> {
     pub(crate) inputs: &'s Inputs,
     pub(crate) sink: Sink<'s>,
     pub(crate) budget: Budget,
+    /// Only runs that want the compiled form have one.
+    pub(crate) recorder: Option<Recorder>,
     pipeline_parameters: OnceCell<BTreeMap<String, Value<'s>>>,
     no_parameters: BTreeMap<String, Value<'s>>,
 }
@@ -66,6 +89,7 @@ impl<'s> Compiler<'s> {
             inputs,
             sink,
             budget: Budget::default(),
+            recorder: None,
             pipeline_parameters: OnceCell::new(),
             no_parameters: BTreeMap::new(),
         }

@@ -130,6 +130,9 @@ impl<'s> Compiler<'s> {
         } else {
             called.name
         };
+        if is_built_in(name) {
+            self.record_step(name, called);
+        }
         match name {
             "run" => self.run(called, out),
             "checkout" => self.checkout(called, out),

@@ -78,7 +78,12 @@ impl<'s> Compiler<'s> {
             self.sink
                 .emit_in(scope, Draft::error(Code::MISSING_KEY, jobs.key, message));
         }
+        let recorded = instances
+            .iter_mut()
+            .map(|instance| instance.recorded.take())
+            .collect();
         let jobs = self.settle(&name, instances, scope)?;
+        self.record_workflow(pair.name, Some(&fields), recorded, &jobs);
         Some(PlannedWorkflow { name, left_out, jobs })
     }
 
@@ -127,6 +132,7 @@ impl<'s> Compiler<'s> {
             post_steps: None,
             in_workflow: false,
         };
+        self.record_job_begins();
         let body = self.job(definition, &call);
         let value = self.resolve(&View::new(definition.value.node, scope));
         let map = self.map(&value, "job `build`")?;
@@ -141,6 +147,7 @@ impl<'s> Compiler<'s> {
             left_out,
             body: body?,
         };
+        self.record_implicit(IMPLICIT_WORKFLOW, &job);
         let name = WorkflowName::new(IMPLICIT_WORKFLOW).ok()?;
         Some(PlannedWorkflow {
             name,
