@@ -46,6 +46,24 @@ pub struct Related {
     pub position: Position,
 }
 
+/// A change that mends a problem and that a program may make.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Fix {
+    /// What it does, such as ``replace `step` with `steps` ``.
+    pub title: String,
+    /// The changes, in the order of the text; none overlaps another.
+    pub edits: Vec<Edit>,
+}
+
+/// One place whose text is replaced.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Edit {
+    /// What is replaced; an empty place means that text is put in.
+    pub position: Position,
+    /// The text that stands there afterwards.
+    pub replacement: String,
+}
+
 /// One thing to tell the author of a config.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Diagnostic {
@@ -59,70 +77,104 @@ pub struct Diagnostic {
     pub position: Position,
     /// Other places that belong to it, nearest first.
     pub related: Vec<Related>,
-    /// The smallest change that mends it.
+    /// The smallest change that mends it, in words.
     pub hint: Option<String>,
+    /// Changes that a program may make; each of them alone mends it.
+    pub fixes: Vec<Fix>,
+}
+
+/// Names every code once, so that the list of all of them cannot forget one.
+macro_rules! codes {
+    ($($(#[doc = $doc:literal])+ $name:ident = $text:literal;)+) => {
+        impl Code {
+            $($(#[doc = $doc])+ pub const $name: Self = Self($text);)+
+
+            /// The codes of this crate; [`Code::all`] has those of the YAML too.
+            const OWN: &'static [Self] = &[$(Self::$name),+];
+        }
+    };
+}
+
+codes! {
+    /// An expression that cannot be read or evaluated.
+    BAD_EXPRESSION = "bad-expression";
+    /// A name that breaks the rules of its kind.
+    BAD_NAME = "bad-name";
+    /// A declaration under `parameters:` that is not one.
+    BAD_PARAMETER = "bad-parameter";
+    /// A regular expression that cannot be used.
+    BAD_REGEX = "bad-regex";
+    /// A value that the field's rules refuse.
+    BAD_VALUE = "bad-value";
+    /// A name in `<< >>` or a call that repeats itself without end.
+    COMMAND_CYCLE = "command-cycle";
+    /// A form that still works and that something else has replaced.
+    DEPRECATED = "deprecated";
+    /// Two things with one name.
+    DUPLICATE_NAME = "duplicate-name";
+    /// Nothing in the file.
+    EMPTY_CONFIG = "empty-config";
+    /// Something that has no effect.
+    IGNORED = "ignored";
+    /// A limit of this product was reached.
+    LIMIT = "limit";
+    /// A matrix that makes no sense.
+    MATRIX = "matrix";
+    /// A step whose keys are not below it.
+    MISINDENTED = "misindented";
+    /// An argument that has no default was not given.
+    MISSING_ARGUMENT = "missing-argument";
+    /// A key that must be there.
+    MISSING_KEY = "missing-key";
+    /// Part of CircleCI's language that this version does not honour.
+    NOT_YET_SUPPORTED = "not-yet-supported";
+    /// Jobs that wait for each other.
+    REQUIRES_CYCLE = "requires-cycle";
+    /// `<<` without `>>`.
+    UNCLOSED_TAG = "unclosed-tag";
+    /// An argument nobody declared.
+    UNKNOWN_ARGUMENT = "unknown-argument";
+    /// A step that is neither built in nor a command.
+    UNKNOWN_COMMAND = "unknown-command";
+    /// An executor nobody defined.
+    UNKNOWN_EXECUTOR = "unknown-executor";
+    /// A job nobody defined.
+    UNKNOWN_JOB = "unknown-job";
+    /// A key this kind of map does not have.
+    UNKNOWN_KEY = "unknown-key";
+    /// A name in `<< >>` that does not exist.
+    UNKNOWN_VALUE = "unknown-value";
+    /// A version of the language that does not exist.
+    VERSION = "version";
+    /// A list where a map belongs, and the like.
+    WRONG_TYPE = "wrong-type";
 }
 
 impl Code {
-    /// A name in `<< >>` or a call that repeats itself without end.
-    pub const COMMAND_CYCLE: Self = Self("command-cycle");
-    /// A value that the field's rules refuse.
-    pub const BAD_VALUE: Self = Self("bad-value");
-    /// An expression that cannot be read or evaluated.
-    pub const BAD_EXPRESSION: Self = Self("bad-expression");
-    /// A name that breaks the rules of its kind.
-    pub const BAD_NAME: Self = Self("bad-name");
-    /// A declaration under `parameters:` that is not one.
-    pub const BAD_PARAMETER: Self = Self("bad-parameter");
-    /// A regular expression that cannot be used.
-    pub const BAD_REGEX: Self = Self("bad-regex");
-    /// Two things with one name.
-    pub const DUPLICATE_NAME: Self = Self("duplicate-name");
-    /// Nothing in the file.
-    pub const EMPTY_CONFIG: Self = Self("empty-config");
-    /// Something that has no effect.
-    pub const IGNORED: Self = Self("ignored");
-    /// A limit of this product was reached.
-    pub const LIMIT: Self = Self("limit");
-    /// A matrix that makes no sense.
-    pub const MATRIX: Self = Self("matrix");
-    /// A step whose keys are not below it.
-    pub const MISINDENTED: Self = Self("misindented");
-    /// An argument that has no default was not given.
-    pub const MISSING_ARGUMENT: Self = Self("missing-argument");
-    /// A key that must be there.
-    pub const MISSING_KEY: Self = Self("missing-key");
-    /// Part of CircleCI's language that this version does not honour.
-    pub const NOT_YET_SUPPORTED: Self = Self("not-yet-supported");
-    /// Jobs that wait for each other.
-    pub const REQUIRES_CYCLE: Self = Self("requires-cycle");
-    /// `<<` without `>>`.
-    pub const UNCLOSED_TAG: Self = Self("unclosed-tag");
-    /// An argument nobody declared.
-    pub const UNKNOWN_ARGUMENT: Self = Self("unknown-argument");
-    /// A step that is neither built in nor a command.
-    pub const UNKNOWN_COMMAND: Self = Self("unknown-command");
-    /// An executor nobody defined.
-    pub const UNKNOWN_EXECUTOR: Self = Self("unknown-executor");
-    /// A job nobody defined.
-    pub const UNKNOWN_JOB: Self = Self("unknown-job");
-    /// A key this kind of map does not have.
-    pub const UNKNOWN_KEY: Self = Self("unknown-key");
-    /// A name in `<< >>` that does not exist.
-    pub const UNKNOWN_VALUE: Self = Self("unknown-value");
-    /// A version of the language that does not exist.
-    pub const VERSION: Self = Self("version");
-    /// A list where a map belongs, and the like.
-    pub const WRONG_TYPE: Self = Self("wrong-type");
+    /// Every code there is. Each has a page, see [`Code::page`].
+    pub fn all() -> impl Iterator<Item = Self> {
+        let yaml = airlock_yaml_tree::ProblemCode::ALL.into_iter().map(Self::yaml);
+        Self::OWN.iter().copied().chain(yaml)
+    }
 
     /// The code of a problem of the YAML itself.
     pub(crate) fn yaml(code: airlock_yaml_tree::ProblemCode) -> Self {
         Self(code.as_str())
     }
 
+    /// Whether it is about the YAML itself.
+    pub(crate) fn is_of_yaml(self) -> bool {
+        self.0.starts_with("yaml-")
+    }
+
     /// The code as text.
     pub fn as_str(self) -> &'static str {
         self.0
+    }
+
+    /// Its page of the documentation, as a path in the project.
+    pub fn page(self) -> String {
+        format!("docs/diagnostics/{}.md", self.0)
     }
 }
 

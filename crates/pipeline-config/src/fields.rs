@@ -22,6 +22,9 @@ pub(crate) struct Fields<'s> {
     pub(crate) place: Place,
     pub(crate) scope: Rc<Scope<'s>>,
     pairs: Vec<Pair<'s>>,
+    /// Misspelt keys under the names that were meant: they have been reported, and reading on finds what else is
+    /// wrong without calling the right key missing.
+    meant: Vec<(&'static str, Pair<'s>)>,
     read: RefCell<BTreeSet<&'s str>>,
 }
 
@@ -36,13 +39,18 @@ pub(crate) struct Field<'s> {
 impl<'s> Compiler<'s> {
     /// Checks a map against its table of keys.
     pub(crate) fn fields(&self, map: &Map<'s>, place: Place, what: &str, keys: &[Key]) -> Fields<'s> {
+        let mut fields = Fields::open(map, place, what);
         for pair in map.iter() {
-            self.check_key(&pair, &map.scope, what, keys);
+            if let Some(meant) = self.check_key(&pair, map, what, keys) {
+                fields.meant.push((meant, pair));
+            }
         }
-        Fields::open(map, place, what)
+        fields
     }
 
-    fn check_key(&self, pair: &Pair<'s>, scope: &Scope<'s>, what: &str, keys: &[Key]) {
+    /// Returns the key that was meant by one that there is not.
+    fn check_key(&self, pair: &Pair<'s>, map: &Map<'s>, what: &str, keys: &[Key]) -> Option<&'static str> {
+        let scope = &map.scope;
         let found = keys.iter().find(|key| key.name == pair.name);
         match found.map(|key| &key.support) {
             Some(Support::Yes) => {}
@@ -53,13 +61,17 @@ impl<'s> Compiler<'s> {
                     .emit_in(scope, Draft::warning(Code::IGNORED, pair.key, message));
             }
             None => {
-                let names: Vec<&str> = keys.iter().map(|key| key.name).collect();
-                let message = format!("{what} has no key `{}`", pair.name);
-                let draft = Draft::error(Code::UNKNOWN_KEY, pair.key, message)
-                    .maybe_hint(suggest::hint_or_list(pair.name, &names));
+                // A key that stands there already is not the one that was meant.
+                let absent = |name: &&str| map.mapping.get(name).is_none();
+                let names: Vec<&str> = keys.iter().map(|key| key.name).filter(absent).collect();
+                let message = format!("extraneous key [{}] is not permitted in {what}", pair.name);
+                let draft =
+                    Draft::error(Code::UNKNOWN_KEY, pair.key, message).did_you_mean(pair.name, &names);
                 self.sink.emit_in(scope, draft);
+                return suggest::nearest(pair.name, keys.iter().map(|key| key.name).filter(absent));
             }
         }
+        None
     }
 
     /// The one diagnostic for parts of the language that are not honoured.
@@ -74,7 +86,12 @@ impl<'s> Compiler<'s> {
         if matches!(value.shape, Shape::Computed(Value::Broken)) {
             return;
         }
-        let message = format!("{what} must be {wanted}, and this is {}", value.kind());
+        // CircleCI's own words for it, when it has some, are what people look for.
+        let known = match known_type(wanted) {
+            Some(expected) => format!(" (expected type: {expected}, found: {})", value.known_kind()),
+            None => String::new(),
+        };
+        let message = format!("{what} must be {wanted}, and this is {}{known}", value.kind());
         let mut draft = Draft::error(Code::WRONG_TYPE, value.place, message);
         if let Some(alias) = value.alias {
             draft = draft.related(alias, "used here");
@@ -169,6 +186,18 @@ impl<'s> Compiler<'s> {
     }
 }
 
+/// The service's name for a type.
+fn known_type(wanted: &str) -> Option<&'static str> {
+    match wanted {
+        "text" => Some("String"),
+        "`true` or `false`" => Some("Boolean"),
+        "a whole number" => Some("Integer"),
+        "a list" => Some("Sequence"),
+        "a map" => Some("Mapping"),
+        _ => None,
+    }
+}
+
 impl<'s> Fields<'s> {
     /// A map that may have keys of its own making; the caller checks those.
     pub(crate) fn open(map: &Map<'s>, place: Place, what: &str) -> Self {
@@ -177,6 +206,7 @@ impl<'s> Fields<'s> {
             place,
             scope: Rc::clone(&map.scope),
             pairs: map.iter().collect(),
+            meant: Vec::new(),
             read: RefCell::default(),
         }
     }
@@ -184,7 +214,12 @@ impl<'s> Fields<'s> {
     /// The field of a key; nothing when it is absent or null.
     pub(crate) fn get(&self, compiler: &Compiler<'s>, name: &'static str) -> Option<Field<'s>> {
         self.read.borrow_mut().insert(name);
-        let pair = self.pairs.iter().find(|pair| pair.name == name)?;
+        let misspelt = || self.meant.iter().find(|(meant, _)| *meant == name);
+        let pair = self
+            .pairs
+            .iter()
+            .find(|pair| pair.name == name)
+            .or_else(|| misspelt().map(|(_, pair)| pair))?;
         let value = compiler.resolve(&pair.value);
         if value.is_absent() {
             return None;
@@ -201,7 +236,7 @@ impl<'s> Fields<'s> {
     pub(crate) fn need(&self, compiler: &Compiler<'s>, name: &'static str, hint: &str) -> Option<Field<'s>> {
         let found = self.get(compiler, name);
         if found.is_none() {
-            let message = format!("{} needs the key `{name}`", self.what);
+            let message = format!("required key [{name}] not found in {}", self.what);
             let draft = Draft::error(Code::MISSING_KEY, self.place, message).hint(hint);
             compiler.sink.emit_in(&self.scope, draft);
         }

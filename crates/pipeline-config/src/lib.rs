@@ -13,14 +13,17 @@
 //! Each kind of map has a table of its keys in `keys`: a key is honoured, refused as not supported yet, or unknown.
 //! No key is skipped in silence.
 
+mod anchors;
 mod budget;
 mod compile;
 mod diagnostic;
 mod expression;
 mod fields;
+mod fixing;
 mod inputs;
 pub mod keys;
 pub mod limits;
+mod mending;
 mod needs;
 mod orbs;
 mod pipeline_values;
@@ -35,7 +38,8 @@ mod template;
 mod value;
 
 pub use compile::{compile, process};
-pub use diagnostic::{Code, Diagnostic, Position, Related, Severity};
+pub use diagnostic::{Code, Diagnostic, Edit, Fix, Position, Related, Severity};
+pub use fixing::apply_fixes;
 pub use inputs::{Inputs, ParameterValue, PipelineValues, Source};
 pub use needs::{DeclaredParameter, Needs, OrbNeed, OrbRequest, needs, orb_references};
 pub use orbs::{

@@ -13,7 +13,6 @@ use crate::limits::{MAX_PLAN_TEXT_BYTES, MAX_READS, MAX_TEXT_BYTES};
 use crate::pipeline_values::{self, Lookup};
 use crate::scope::{List, Map, Resolved, Scope, Shape, View};
 use crate::sink::Draft;
-use crate::suggest;
 use crate::template::{self, Piece, SplitError};
 use crate::value::Value;
 
@@ -156,9 +155,9 @@ impl<'s> Compiler<'s> {
     fn split_problem(&self, view: &View<'s>, text: &str, error: &SplitError) {
         let place = tag_place(view.node, text, error.at());
         let draft = match error {
-            SplitError::Unclosed { .. } => {
-                Draft::error(Code::UNCLOSED_TAG, place, "Unclosed '<<' tag").hint(ESCAPE_HINT)
-            }
+            SplitError::Unclosed { .. } => Draft::error(Code::UNCLOSED_TAG, place, "Unclosed '<<' tag")
+                .hint(ESCAPE_HINT)
+                .maybe_fix(self.escape(place, style_of(view))),
             SplitError::Section { name, .. } => {
                 let message = format!("the section `{name}` is not opened and closed as a pair");
                 Draft::error(Code::UNCLOSED_TAG, place, message)
@@ -178,6 +177,10 @@ impl<'s> Compiler<'s> {
         }
         .bare(text)
     }
+}
+
+fn style_of(view: &View<'_>) -> Style {
+    view.node.as_scalar().map_or(Style::Plain, |scalar| scalar.style)
 }
 
 /// The one expression of a text that holds nothing else.
@@ -269,9 +272,10 @@ impl<'s> ScopeNames<'_, 's> {
         let mut draft = Draft::error(Code::UNKNOWN_VALUE, self.place(0), message);
         let escape = !name.contains('.') && self.text.contains("<<");
         draft = if escape {
-            draft.hint(ESCAPE_HINT)
+            let change = self.compiler.escape(self.place(0), style_of(self.view));
+            draft.hint(ESCAPE_HINT).maybe_fix(change)
         } else {
-            draft.maybe_hint(suggest::hint_or_list(name, candidates))
+            draft.did_you_mean(name, candidates)
         };
         self.compiler.sink.emit_in(&self.view.scope, draft);
         Value::Broken

@@ -178,6 +178,19 @@ impl Resolved<'_> {
         }
     }
 
+    /// What it is in the service's words.
+    pub(crate) fn known_kind(&self) -> &'static str {
+        match self.kind() {
+            "empty" => "Null",
+            "a boolean" => "Boolean",
+            "a whole number" => "Integer",
+            "a number" => "Number",
+            "a list" => "Sequence",
+            "a map" => "Mapping",
+            _ => "String",
+        }
+    }
+
     /// What it is, for messages.
     pub(crate) fn kind(&self) -> &'static str {
         match &self.shape {

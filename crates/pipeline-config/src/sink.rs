@@ -6,9 +6,12 @@ use std::collections::BTreeSet;
 
 use airlock_yaml_tree::{Place, Tree};
 
-use crate::diagnostic::{Code, Diagnostic, Position, Related, Severity};
+use crate::anchors::Anchors;
+use crate::diagnostic::{Code, Diagnostic, Edit, Fix, Position, Related, Severity};
 use crate::limits::MAX_DIAGNOSTICS;
+use crate::mending::{self, Change};
 use crate::scope::Scope;
+use crate::suggest;
 
 /// A diagnostic before its places are looked up.
 #[derive(Clone, Debug)]
@@ -19,6 +22,9 @@ pub(crate) struct Draft {
     place: Place,
     related: Vec<(Place, String)>,
     hint: Option<String>,
+    changes: Vec<Change>,
+    /// A name at the place, and the one that was meant in all likelihood.
+    rename: Option<(String, String)>,
 }
 
 impl Draft {
@@ -30,6 +36,8 @@ impl Draft {
             place,
             related: Vec::new(),
             hint: None,
+            changes: Vec::new(),
+            rename: None,
         }
     }
 
@@ -51,6 +59,34 @@ impl Draft {
         self
     }
 
+    /// Offers the name that was meant, or a short list of those there are.
+    pub(crate) fn did_you_mean(mut self, name: &str, candidates: &[&str]) -> Self {
+        if let Some(near) = suggest::nearest(name, candidates.iter().copied()) {
+            self.rename = Some((name.to_owned(), near.to_owned()));
+        }
+        self.maybe_hint(suggest::hint_or_list(name, candidates))
+    }
+
+    /// Offers a name that is right.
+    pub(crate) fn rename(mut self, from: &str, to: &str) -> Self {
+        self.rename = Some((from.to_owned(), to.to_owned()));
+        self
+    }
+
+    /// Offers the name that was meant when one is near; there are too many to list.
+    pub(crate) fn maybe_near(self, name: &str, candidates: &[&str]) -> Self {
+        match suggest::nearest(name, candidates.iter().copied()) {
+            Some(_) => self.did_you_mean(name, candidates),
+            None => self,
+        }
+    }
+
+    /// Adds a change that mends it when there is one.
+    pub(crate) fn maybe_fix(mut self, change: Option<Change>) -> Self {
+        self.changes.extend(change);
+        self
+    }
+
     pub(crate) fn related(mut self, place: Place, message: impl Into<String>) -> Self {
         self.related.push((place, message.into()));
         self
@@ -63,11 +99,13 @@ pub(crate) struct Sink<'s> {
     found: RefCell<Vec<Diagnostic>>,
     seen: RefCell<BTreeSet<(Code, Position, String)>>,
     errors: Cell<bool>,
+    anchors: RefCell<Vec<Option<Anchors<'s>>>>,
 }
 
 impl<'s> Sink<'s> {
     pub(crate) fn new(files: Vec<(&'s str, &'s Tree)>) -> Self {
         Self {
+            anchors: RefCell::new(files.iter().map(|_| None).collect()),
             files,
             found: RefCell::default(),
             seen: RefCell::default(),
@@ -89,8 +127,17 @@ impl<'s> Sink<'s> {
         if !self.seen.borrow_mut().insert(key) {
             return;
         }
-        let related = draft
-            .related
+        let rename = draft.rename.and_then(|(from, to)| {
+            let tree = self.tree(draft.place)?;
+            mending::rename(tree, draft.place, &from, &to)
+        });
+        let fixes = rename.into_iter().chain(draft.changes);
+        let fixes = fixes.map(|change| self.fix(change)).collect();
+        let mut places = draft.related;
+        if !draft.code.is_of_yaml() {
+            self.add_anchors(draft.place, &mut places);
+        }
+        let related = places
             .into_iter()
             .map(|(place, message)| Related {
                 message,
@@ -104,7 +151,45 @@ impl<'s> Sink<'s> {
             position,
             related,
             hint: draft.hint,
+            fixes,
         });
+    }
+
+    fn fix(&self, change: Change) -> Fix {
+        let mut edits: Vec<Edit> = change
+            .edits
+            .into_iter()
+            .map(|(place, replacement)| Edit {
+                position: self.position(place),
+                replacement,
+            })
+            .collect();
+        edits.sort_by(|a, b| a.position.cmp(&b.position));
+        Fix {
+            title: change.title,
+            edits,
+        }
+    }
+
+    /// What stands below an anchor is read at every alias of it: both places belong to the message.
+    fn add_anchors(&self, place: Place, related: &mut Vec<(Place, String)>) {
+        let mut all = self.anchors.borrow_mut();
+        let file = place.file.0 as usize;
+        let (Some((_, tree)), Some(anchors)) = (self.files.get(file), all.get_mut(file)) else {
+            return;
+        };
+        let anchors = anchors.get_or_insert_with(|| Anchors::of(tree));
+        for (span, message) in anchors.around(place.span) {
+            let place = tree.place(span);
+            if !related.iter().any(|(known, _)| *known == place) {
+                related.push((place, message));
+            }
+        }
+    }
+
+    /// The tree that a place is of.
+    pub(crate) fn tree(&self, place: Place) -> Option<&'s Tree> {
+        self.files.get(place.file.0 as usize).map(|(_, tree)| *tree)
     }
 
     /// Takes a diagnostic found while following calls; adds the places of those calls that passed something on.

@@ -6,7 +6,12 @@ pub(crate) fn nearest<'n>(name: &str, candidates: impl IntoIterator<Item = &'n s
     if wanted.len() > 64 {
         return None;
     }
-    let allowed = (wanted.len() / 3).clamp(1, 3);
+    // One letter is as near to any other as can be, and means nothing.
+    let allowed = if wanted.len() < 2 {
+        0
+    } else {
+        (wanted.len() / 3).clamp(1, 3)
+    };
     candidates
         .into_iter()
         .filter(|candidate| candidate.len() <= 128)
@@ -79,6 +84,7 @@ mod tests {
         assert_eq!(nearest("enviroment", keys), Some("environment"));
         assert_eq!(nearest("image", keys), None);
         assert_eq!(nearest("", keys), None);
+        assert_eq!(nearest("b", ["a", "B"]), Some("B"));
     }
 
     #[test]

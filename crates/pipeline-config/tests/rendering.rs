@@ -22,7 +22,7 @@ fn a_long_line_is_shown_around_the_place() {
         "y".repeat(400)
     );
     insta::assert_snapshot!(plain(&text), @r#"
-    error[wrong-type]: job `build` must be a map, and this is a list
+    error[wrong-type]: job `build` must be a map, and this is a list (expected type: Mapping, found: Sequence)
      --> config.yml:2:427
       |
     2 | …ééééééééééééééééééééééééééééééééééé"}, build: [], b: "yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy…
@@ -33,27 +33,20 @@ fn a_long_line_is_shown_around_the_place() {
 #[test]
 fn tabs_and_wide_characters_keep_the_caret_in_place() {
     insta::assert_snapshot!(plain("version: 2.1\njobs: {build: {docker: [image: \"日本\"],\tstep: []}}\n"), @r#"
-    error[missing-key]: job `build` needs the key `steps`
-     --> config.yml:2:8
-      |
-    2 | jobs: {build: {docker: [image: "日本"], step: []}}
-      |        ^^^^^
-      |
-      = help: list what it does: `steps: [checkout, {run: make}]`
-
     error[bad-name]: image '日本' may hold only letters, digits and - _ . / : @ +
      --> config.yml:2:32
       |
     2 | jobs: {build: {docker: [image: "日本"], step: []}}
       |                                ^^^^^^
 
-    error[unknown-key]: job `build` has no key `step`
+    error[unknown-key]: extraneous key [step] is not permitted in job `build`
      --> config.yml:2:39
       |
     2 | jobs: {build: {docker: [image: "日本"], step: []}}
       |                                         ^^^^
       |
       = help: did you mean `steps`?
+      = fix: replace `step` with `steps`
     "#);
 }
 
@@ -91,7 +84,8 @@ fn json() {
           "end": 10
         },
         "related": [],
-        "hint": "write `version: 2.1`; 2 and 2.0 are known too"
+        "hint": "write `version: 2.1`; 2 and 2.0 are known too",
+        "fixes": []
       }
     ]
     "#);

@@ -38,6 +38,20 @@ pub enum ProblemCode {
 }
 
 impl ProblemCode {
+    /// All of them.
+    pub const ALL: [Self; 10] = [
+        Self::Syntax,
+        Self::Encoding,
+        Self::Limit,
+        Self::UnknownAlias,
+        Self::RecursiveAlias,
+        Self::BadMerge,
+        Self::DuplicateKey,
+        Self::BadKey,
+        Self::ManyDocuments,
+        Self::UnknownTag,
+    ];
+
     /// The code as text.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -9,6 +9,7 @@ use super::parameters::{Declared, ParameterType};
 use super::{Compiler, names};
 use crate::diagnostic::Code;
 use crate::keys::Key;
+use crate::mending::Change;
 use crate::scope::{Pair, Resolved, Scope, Shape, View};
 use crate::sink::Draft;
 use crate::suggest;
@@ -105,11 +106,23 @@ impl<'s> Compiler<'s> {
         let names: Vec<&str> = declared.iter().map(|parameter| parameter.name).collect();
         let given = given.iter().map(|pair| (pair.name, pair.key));
         let extra = extra.iter().map(|(name, value)| (name.as_str(), value.place));
+        let taken: Vec<&str> = given.clone().map(|(name, _)| name).collect();
         for (name, place) in given.chain(extra).filter(|(name, _)| !known.contains(name)) {
             let message = format!("Unexpected argument(s): {name} ({})", call.what);
-            let draft = Draft::error(Code::UNKNOWN_ARGUMENT, place, message)
-                .maybe_hint(suggest::hint_or_list(name, &names))
-                .maybe_hint(suggest::hint(name, call.beside.iter().map(|key| key.name)));
+            // A key beside the arguments that is nearly written so is likelier than a parameter far away.
+            let near = |names: &[&'_ str]| suggest::nearest(name, names.iter().copied()).is_some();
+            let free: Vec<&str> = names
+                .iter()
+                .copied()
+                .filter(|name| !taken.contains(name))
+                .collect();
+            let beside: Vec<&str> = call.beside.iter().map(|key| key.name).collect();
+            let nearby = if near(&beside) && !near(&free) {
+                beside
+            } else {
+                free
+            };
+            let draft = Draft::error(Code::UNKNOWN_ARGUMENT, place, message).did_you_mean(name, &nearby);
             self.sink.emit_in(call.scope, draft);
         }
     }
@@ -132,8 +145,8 @@ impl<'s> Compiler<'s> {
             (ParameterType::Enum, Value::Text(text)) if !parameter.members.contains(text) => {
                 let message = format!("the {role} {text:?} of `{}` is not in its enum", argument.name);
                 let members: Vec<&str> = parameter.members.iter().map(String::as_str).collect();
-                let draft = Draft::error(Code::BAD_VALUE, argument.value.place, message)
-                    .maybe_hint(suggest::hint_or_list(text, &members));
+                let draft =
+                    Draft::error(Code::BAD_VALUE, argument.value.place, message).did_you_mean(text, &members);
                 self.sink.emit_in(&argument.value.scope, draft);
                 Value::Broken
             }
@@ -165,8 +178,31 @@ impl<'s> Compiler<'s> {
             && matches!(actual, Value::Bool(_) | Value::Int(_) | Value::Float(_));
         let draft = Draft::error(Code::WRONG_TYPE, argument.value.place, message)
             .maybe_hint(quote.then(|| "put quotes around it".to_owned()))
+            .maybe_fix(self.retyped(parameter.kind, argument, quote))
             .related(parameter.key, "declared here");
         self.sink.emit_in(&argument.value.scope, draft);
+    }
+}
+
+impl<'s> Compiler<'s> {
+    /// The quotes that make text of a number, or those that keep a boolean from being one.
+    fn retyped(&self, kind: ParameterType, argument: &Argument<'_, 's>, quote: bool) -> Option<Change> {
+        let Shape::Written(scalar) = &argument.value.shape else {
+            return None;
+        };
+        if quote {
+            return self.quote(argument.value.place);
+        }
+        let meant = match kind {
+            ParameterType::Boolean => matches!(scalar.text, "true" | "false"),
+            ParameterType::Integer => scalar.text.parse::<i64>().is_ok(),
+            ParameterType::String
+            | ParameterType::Enum
+            | ParameterType::Executor
+            | ParameterType::Steps
+            | ParameterType::EnvVarName => false,
+        };
+        meant.then(|| self.unquote(argument.value.place)).flatten()
     }
 }
 

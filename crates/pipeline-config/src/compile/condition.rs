@@ -7,7 +7,6 @@ use crate::limits::MAX_LOGIC_DEPTH;
 use crate::regexes;
 use crate::scope::{List, Pair, Resolved, Shape, View};
 use crate::sink::Draft;
-use crate::suggest;
 use crate::value::Value;
 
 const OPERATORS: [&str; 5] = ["and", "or", "not", "equal", "matches"];
@@ -78,8 +77,8 @@ impl<'s> Compiler<'s> {
             "matches" => self.matches(pair),
             other => {
                 let message = format!("`{other}` is no statement");
-                let draft = Draft::error(Code::UNKNOWN_KEY, pair.key, message)
-                    .maybe_hint(suggest::hint_or_list(other, &OPERATORS));
+                let draft =
+                    Draft::error(Code::UNKNOWN_KEY, pair.key, message).did_you_mean(other, &OPERATORS);
                 self.sink.emit_in(&pair.value.scope, draft);
                 None
             }

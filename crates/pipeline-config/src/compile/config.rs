@@ -49,7 +49,7 @@ impl<'s> Compiler<'s> {
         };
         let map = self.map(&root, "a config")?;
         let top = Fields::open(&map, start, "the config");
-        let templates = self.version(&top)?;
+        let templates = self.version(&top, root.place)?;
         self.check_top(&map, templates);
         self.record_top(&map);
         if templates {
@@ -81,8 +81,18 @@ impl<'s> Compiler<'s> {
     }
 
     /// Whether the file is of version 2.1, where `<< >>` means something.
-    fn version(&self, top: &Fields<'s>) -> Option<bool> {
-        let field = top.need(self, "version", "add `version: 2.1` at the top")?;
+    fn version(&self, top: &Fields<'s>, root: Place) -> Option<bool> {
+        let Some(field) = top.get(self, "version") else {
+            let draft = Draft::error(
+                Code::MISSING_KEY,
+                top.place,
+                format!("required key [version] not found in {}", top.what),
+            )
+            .hint("add `version: 2.1` at the top")
+            .maybe_fix(self.first_line(root, "version: 2.1"));
+            self.sink.emit(draft);
+            return None;
+        };
         let text = self.text(&field.value, "`version`")?;
         match text.trim() {
             "2" | "2.0" => Some(false),
@@ -104,8 +114,8 @@ impl<'s> Compiler<'s> {
                 let near = suggest::nearest(pair.name, TOP.iter().map(|key| key.name));
                 if let Some(near) = near.filter(|near| !present(near)) {
                     let message = format!("the top-level key `{}` has no meaning", pair.name);
-                    let draft = Draft::warning(Code::UNKNOWN_KEY, pair.key, message)
-                        .hint(format!("did you mean `{near}`?"));
+                    let draft =
+                        Draft::warning(Code::UNKNOWN_KEY, pair.key, message).did_you_mean(pair.name, &[near]);
                     self.sink.emit(draft);
                 }
                 continue;

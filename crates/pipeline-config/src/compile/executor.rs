@@ -53,7 +53,10 @@ impl<'s> Compiler<'s> {
         settings.shell = own.shell.or(settings.shell);
         merge(&mut settings.environment, own.environment);
         if !settings.named && !own.named {
-            let message = format!("{} names no place to run", fields.what);
+            let message = format!(
+                "required key [docker] not found in {}: it names no place to run",
+                fields.what
+            );
             let draft = Draft::error(Code::MISSING_KEY, fields.place, message)
                 .hint("add `docker:` with an `image`, or `executor:`");
             self.sink.emit_in(&fields.scope, draft);
@@ -163,14 +166,15 @@ impl<'s> Compiler<'s> {
         if definitions.is_of_orb(&name) {
             return None;
         }
-        let Some(definition) = definitions.executors.get(name.as_str()) else {
+        let found = definitions.executors.get(name.as_str());
+        let definition = found.or_else(|| {
             let known: Vec<&str> = definitions.executors.keys().copied().collect();
             let message = format!("Cannot find a definition for executor named {name}");
-            let draft = Draft::error(Code::UNKNOWN_EXECUTOR, place, message)
-                .maybe_hint(suggest::hint_or_list(&name, &known));
+            let draft = Draft::error(Code::UNKNOWN_EXECUTOR, place, message).did_you_mean(&name, &known);
             self.sink.emit_in(scope, draft);
-            return None;
-        };
+            // Reading on with the one that was meant finds what else is wrong.
+            suggest::nearest(&name, known).and_then(|near| definitions.executors.get(near))
+        })?;
         self.executor(definition, place, &given, scope)
     }
 
@@ -210,7 +214,7 @@ impl<'s> Compiler<'s> {
         let fields = self.fields(&map, definition.key, &what, EXECUTOR);
         let settings = self.settings(&fields);
         if !settings.named {
-            let message = format!("{what} names no place to run");
+            let message = format!("required key [docker] not found in {what}: it names no place to run");
             let draft = Draft::error(Code::MISSING_KEY, definition.key, message)
                 .hint("add `docker:` with an `image`");
             self.sink.emit_in(&inner, draft);

@@ -154,15 +154,18 @@ impl<'s> Compiler<'s> {
             .filter(|instance| instance.name != instances[at].name)
             .map(|instance| instance.name.as_str())
             .collect();
-        let hint = match (count, renamed) {
-            (1.., _) => Some("give each of them a `name` and require that".to_owned()),
-            (_, Some(renamed)) => Some(format!(
-                "the job `{}` is called `{}` here",
-                wanted.job, renamed.name
-            )),
-            (_, None) => crate::suggest::hint_or_list(&wanted.job, &names),
+        let draft = Draft::error(Code::UNKNOWN_JOB, wanted.place, message);
+        let draft = match (count, renamed) {
+            (1.., _) => draft.hint("give each of them a `name` and require that"),
+            (_, Some(renamed)) => draft
+                .rename(&wanted.job, &renamed.name)
+                .hint(format!(
+                    "the job `{}` is called `{}` here",
+                    wanted.job, renamed.name
+                ))
+                .related(renamed.place, "its name is given here"),
+            (_, None) => draft.did_you_mean(&wanted.job, &names),
         };
-        let draft = Draft::error(Code::UNKNOWN_JOB, wanted.place, message).maybe_hint(hint);
         self.sink.emit_in(scope, draft);
     }
 

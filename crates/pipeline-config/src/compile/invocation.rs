@@ -128,6 +128,7 @@ impl<'s> Compiler<'s> {
             let message = format!("{names} stands beside the job `{}`, not below it", first.name);
             Draft::error(Code::MISINDENTED, place, message)
                 .hint(format!("indent {names} two columns more than `{}`", first.name))
+                .maybe_fix(self.indent_below(pairs))
         } else {
             let message = format!(
                 "an entry under `jobs` names one job, and this one has {} keys",
@@ -240,14 +241,16 @@ impl<'s> Compiler<'s> {
         if definitions.is_of_orb(entry.name) {
             return None;
         }
-        let Some(definition) = definitions.jobs.get(entry.name) else {
-            let known: Vec<&str> = definitions.jobs.keys().copied().collect();
-            let message = format!("Cannot find a definition for job named {}", entry.name);
-            let draft = Draft::error(Code::UNKNOWN_JOB, entry.place, message)
-                .maybe_hint(suggest::hint_or_list(entry.name, &known));
-            self.sink.emit_in(scope, draft);
+        let found = definitions.jobs.get(entry.name);
+        // Reading on with the job that was meant finds what else is wrong.
+        let meant = || suggest::nearest(entry.name, definitions.jobs.keys().copied());
+        let Some(definition) = found.or_else(|| meant().and_then(|name| definitions.jobs.get(name))) else {
+            self.unknown_job(entry, scope);
             return None;
         };
+        if found.is_none() {
+            self.unknown_job(entry, scope);
+        }
         let (pre_steps, post_steps) = match fields {
             Some(fields) => (
                 fields.get(self, "pre-steps").map(|field| field.value),
@@ -266,6 +269,13 @@ impl<'s> Compiler<'s> {
             in_workflow: true,
         };
         self.job(definition, &call)
+    }
+
+    fn unknown_job(&self, entry: &Entry<'_, 's>, scope: &Rc<Scope<'s>>) {
+        let known: Vec<&str> = scope.definitions.jobs.keys().copied().collect();
+        let message = format!("Cannot find a definition for job named {}", entry.name);
+        let draft = Draft::error(Code::UNKNOWN_JOB, entry.place, message).did_you_mean(entry.name, &known);
+        self.sink.emit_in(scope, draft);
     }
 
     /// What stands beside the entry's own keys: the job's arguments.
@@ -346,8 +356,7 @@ impl<'s> Compiler<'s> {
             let mut names: Vec<&str> = OUTCOMES.iter().map(|(name, _)| *name).collect();
             names.push("terminal");
             let message = format!("a job cannot end as `{text}`");
-            let draft = Draft::error(Code::BAD_VALUE, place, message)
-                .maybe_hint(suggest::hint_or_list(&text, &names));
+            let draft = Draft::error(Code::BAD_VALUE, place, message).did_you_mean(&text, &names);
             self.sink.emit_in(&value.scope, draft);
         }
         outcomes

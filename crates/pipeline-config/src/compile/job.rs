@@ -16,7 +16,6 @@ use crate::fields::Fields;
 use crate::keys::{APPROVAL_JOB, INVOCATION, JOB};
 use crate::scope::{Pair, Resolved, Scope, Shape};
 use crate::sink::Draft;
-use crate::suggest;
 
 /// Where steps run when nobody says.
 const WORKING_DIRECTORY: &str = "~/project";
@@ -99,8 +98,8 @@ impl<'s> Compiler<'s> {
             }
             other => {
                 let message = format!("Invalid job type '{other}'");
-                let draft = Draft::error(Code::BAD_VALUE, field.value.place, message)
-                    .maybe_hint(suggest::hint_or_list(other, &TYPES));
+                let draft =
+                    Draft::error(Code::BAD_VALUE, field.value.place, message).did_you_mean(other, &TYPES);
                 self.sink.emit_in(&fields.scope, draft);
                 None
             }

@@ -4,6 +4,7 @@ mod arguments;
 mod command;
 mod condition;
 mod config;
+mod deprecated;
 mod environment;
 mod executor;
 mod filters;
@@ -23,7 +24,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use airlock_domain::plan::Plan;
-use airlock_yaml_tree::{FileId, Severity as YamlSeverity, Tree, parse_file};
+use airlock_yaml_tree::{FileId, ProblemCode, Severity as YamlSeverity, Tree, parse_file};
 
 pub(crate) use config::Definitions;
 pub(crate) use parameters::{Declared, Owner, declared};
@@ -124,7 +125,23 @@ impl<'s> Compiler<'s> {
             for (span, message) in &problem.related {
                 draft = draft.related(tree.place(*span), message.clone());
             }
-            self.sink.emit(draft.maybe_hint(problem.hint.clone()));
+            let change = match problem.code {
+                ProblemCode::DuplicateKey => problem
+                    .related
+                    .first()
+                    .and_then(|(first, _)| self.remove_entry(tree.place(*first))),
+                ProblemCode::Syntax
+                | ProblemCode::Encoding
+                | ProblemCode::Limit
+                | ProblemCode::UnknownAlias
+                | ProblemCode::RecursiveAlias
+                | ProblemCode::BadMerge
+                | ProblemCode::BadKey
+                | ProblemCode::ManyDocuments
+                | ProblemCode::UnknownTag => None,
+            };
+            self.sink
+                .emit(draft.maybe_hint(problem.hint.clone()).maybe_fix(change));
         }
     }
 }

@@ -105,8 +105,7 @@ fn declaration<'s>(compiler: &Compiler<'s>, pair: &Pair<'s>, owner: Owner) -> Op
         .find(|kind| kind.as_str() == text && kind.is_for(owner));
     let Some(kind) = kind else {
         let message = format!("there is no parameter type `{text}` here");
-        let draft = Draft::error(Code::BAD_PARAMETER, field.value.place, message)
-            .maybe_hint(suggest::hint_or_list(&text, &types));
+        let draft = Draft::error(Code::BAD_PARAMETER, field.value.place, message).did_you_mean(&text, &types);
         compiler.sink.emit_in(&map.scope, draft);
         return None;
     };

@@ -12,7 +12,6 @@ use crate::keys::RUN;
 use crate::limits::MAX_PLAN_TEXT_BYTES;
 use crate::scope::Shape;
 use crate::sink::Draft;
-use crate::suggest;
 
 /// Longest name made from a command's text.
 const NAME_CHARS: usize = 200;
@@ -108,7 +107,7 @@ impl<'s> Compiler<'s> {
             other => {
                 let message = format!("a step cannot run `when: {other}`");
                 let draft = Draft::error(Code::BAD_VALUE, field.value.place, message)
-                    .maybe_hint(suggest::hint_or_list(other, &["always", "on_success", "on_fail"]));
+                    .did_you_mean(other, &["always", "on_success", "on_fail"]);
                 self.sink.emit_in(&field.value.scope, draft);
                 None
             }

@@ -104,6 +104,7 @@ impl<'s> Compiler<'s> {
             )
             .related(first.key, "has nothing below it")
             .hint(format!("indent {names} two columns more than `{}`", first.name))
+            .maybe_fix(self.indent_below(pairs))
         } else {
             let message = format!("a step has one key, and this one has {}", pairs.len());
             Draft::error(
@@ -133,6 +134,7 @@ impl<'s> Compiler<'s> {
         if is_built_in(name) {
             self.record_step(name, called);
         }
+        self.deprecated_step(called, name);
         match name {
             "run" => self.run(called, out),
             "checkout" => self.checkout(called, out),
@@ -142,11 +144,11 @@ impl<'s> Compiler<'s> {
                 Some(body) => self.steps(body, "`steps`", called.depth + 1, out),
                 None => self.needs_body(called, "a list of steps"),
             },
-            name => self.unknown_step(name, called),
+            name => self.unknown_step(name, called, out),
         }
     }
 
-    fn unknown_step(&self, name: &str, called: &Called<'_, 's>) {
+    fn unknown_step(&self, name: &str, called: &Called<'_, 's>, out: &mut Vec<Step>) {
         if let Some((_, feature)) = LATER_STEPS.iter().find(|(step, _)| *step == name) {
             self.not_yet(called.place, called.scope, name, feature);
             return;
@@ -162,8 +164,17 @@ impl<'s> Compiler<'s> {
         let looks_like_shell = name.contains(' ');
         let draft = Draft::error(Code::UNKNOWN_COMMAND, called.place, message)
             .maybe_hint(looks_like_shell.then(|| "a shell command is a `run` step: `- run: …`".to_owned()))
-            .maybe_hint(suggest::hint(name, known));
+            .maybe_near(name, &known);
         self.sink.emit_in(called.scope, draft);
+        if let Some(near) = suggest::nearest(name, known) {
+            // Reading on with the step that was meant finds what else is wrong.
+            let called = Called {
+                name: near,
+                body: called.body.clone(),
+                ..*called
+            };
+            self.step(&called, out);
+        }
     }
 
     /// Reports a step that must have something below it.

@@ -76,6 +76,9 @@ fn one(diagnostic: &Diagnostic, files: &Files<'_>, renderer: &Renderer) -> Strin
     if let Some(hint) = &diagnostic.hint {
         group = group.element(Level::HELP.message(hint));
     }
+    for fix in &diagnostic.fixes {
+        group = group.element(Level::HELP.with_name("fix").message(fix.title.as_str()));
+    }
     let mut out = renderer.render(&[group]);
     for excerpt in [&primary]
         .into_iter()
