@@ -62,7 +62,7 @@ pub fn parse_file(file: FileId, bytes: &[u8]) -> Parsed {
     }
     tidy(&mut problems);
     let tree = Tree {
-        nodes: builder.nodes,
+        nodes: Arc::new(builder.nodes),
         root: builder.root,
         ..empty(file, &source)
     };
@@ -87,8 +87,8 @@ fn empty(file: FileId, source: &str) -> Tree {
     Tree {
         file,
         source: Arc::from(source),
-        lines: LineIndex::new(source),
-        nodes: Vec::new(),
+        lines: Arc::new(LineIndex::new(source)),
+        nodes: Arc::default(),
         root: None,
     }
 }
