@@ -58,6 +58,3 @@ pub const MAX_ORB_REFERENCE_BYTES: usize = 1_200;
 
 /// Most references to orbs listed of one file.
 pub const MAX_ORB_REFERENCES: usize = 1_000;
-
-/// Most names of names: `jobs: {a: b}` makes `a` another name of `b`. Real configs have one.
-pub const MAX_RENAMINGS: usize = 10;

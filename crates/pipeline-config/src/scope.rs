@@ -37,15 +37,12 @@ pub(crate) struct Call {
     pub(crate) depth: usize,
     /// Whether the caller passed something that a mistake inside may come from.
     pub(crate) has_arguments: bool,
-    /// Whether it leads into another orb.
-    pub(crate) enters: bool,
 }
 
 impl<'s> Scope<'s> {
-    /// The scope inside something called from here, which is defined among `home`.
+    /// The scope inside something called from here.
     pub(crate) fn called(
         &self,
-        home: &Rc<Definitions<'s>>,
         what: String,
         definition: Place,
         place: Place,
@@ -59,10 +56,9 @@ impl<'s> Scope<'s> {
             from: self.call.clone(),
             depth,
             has_arguments: !parameters.is_empty(),
-            enters: !Rc::ptr_eq(home, &self.definitions) && home.orb.is_some(),
         };
         Rc::new(Self {
-            definitions: Rc::clone(home),
+            definitions: Rc::clone(&self.definitions),
             parameters: Some(Rc::new(parameters)),
             matrix: None,
             templates: self.templates,
@@ -210,7 +206,7 @@ impl Resolved<'_> {
                 Value::Bool(_) => "a boolean",
                 Value::Int(_) => "a whole number",
                 Value::Float(_) => "a number",
-                Value::Text(_) | Value::Named(_) => "text",
+                Value::Text(_) => "text",
                 Value::Node(_) => "a list or map",
             },
             Shape::List(_) => "a list",

@@ -12,7 +12,6 @@ mod fixes;
 mod inputs;
 mod inventory;
 mod needs;
-mod orb_folder;
 mod orbs;
 mod rendering;
 mod report;

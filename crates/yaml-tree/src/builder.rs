@@ -4,10 +4,13 @@
 use std::collections::BTreeMap;
 
 use crate::events::Event;
+use crate::explain;
 use crate::limits::{MAX_ALIASES, MAX_DEPTH, MAX_NODES, MAX_PROBLEMS};
 use crate::merge;
-use crate::tree::{Anchor, Link, NodeId, Stored, StoredKind};
-use crate::{Problem, ProblemCode, Span, Style};
+use crate::quoting;
+use crate::tags;
+use crate::tree::{Anchor, Link, NodeId, Stored, StoredEntry, StoredKind, Tag};
+use crate::{Comment, Problem, ProblemCode, Span, Style};
 
 /// One entry of a mapping as written.
 #[derive(Clone, Copy, Debug)]
@@ -27,7 +30,15 @@ struct Frame {
     flow: bool,
     mapping: bool,
     anchor: Option<(usize, Anchor)>,
+    tag: Option<Tag>,
     children: Vec<Link>,
+}
+
+/// A collection that is open, for a message about what broke inside it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Open {
+    pub(crate) start: Span,
+    pub(crate) flow: bool,
 }
 
 pub(crate) struct Builder<'s> {
@@ -35,6 +46,9 @@ pub(crate) struct Builder<'s> {
     pub(crate) nodes: Vec<Stored>,
     pub(crate) root: Option<Link>,
     pub(crate) problems: Vec<Problem>,
+    pub(crate) comments: Vec<Comment>,
+    /// Aliases that named nothing when they were met; what to say of them depends on the whole file.
+    unresolved: Vec<(String, Span)>,
     open: Vec<Frame>,
     anchors: BTreeMap<usize, Target>,
     documents: usize,
@@ -42,6 +56,7 @@ pub(crate) struct Builder<'s> {
     /// Nodes the tree would have with all aliases and merges written out.
     expanded: usize,
     over_budget: bool,
+    told_of_tab: bool,
 }
 
 impl<'s> Builder<'s> {
@@ -51,43 +66,47 @@ impl<'s> Builder<'s> {
             nodes: Vec::new(),
             root: None,
             problems: Vec::new(),
+            comments: Vec::new(),
+            unresolved: Vec::new(),
             open: Vec::new(),
             anchors: BTreeMap::new(),
             documents: 0,
             aliases: 0,
             expanded: 0,
             over_budget: false,
+            told_of_tab: false,
         }
     }
 
     /// Takes one event; false means that reading on is of no use.
     pub(crate) fn event(&mut self, event: Event, span: Span) -> bool {
+        self.check_indentation(&event, span);
         match event {
             Event::DocumentStart => {
                 self.documents += 1;
                 if self.documents > 1 {
+                    let hint = if self.source.get(span.range()) == Some("---") {
+                        "remove the `---` and what follows, or put it into a file of its own"
+                    } else {
+                        "remove the `...` above, or put what follows it into a file of its own"
+                    };
                     let message = "a second document starts here; a config file holds one";
-                    self.problem(
-                        Problem::error(ProblemCode::ManyDocuments, span, message)
-                            .hint("remove the `---` and what follows, or put it into a file of its own"),
-                    );
+                    self.problem(Problem::error(ProblemCode::ManyDocuments, span, message).hint(hint));
                     return false;
                 }
             }
             Event::DocumentEnd => {}
-            Event::SequenceStart { flow } => self.start(span, flow, false),
-            Event::MappingStart { flow } => self.start(span, flow, true),
+            Event::Comment => self.comment(span),
+            Event::SequenceStart { flow, tag } => self.start(span, flow, false, tag),
+            Event::MappingStart { flow, tag } => self.start(span, flow, true, tag),
             Event::CollectionEnd => self.end(span),
             Event::Anchor { id, name } => self.anchor(id, Anchor { name, span }),
             Event::Scalar { text, style, tag } => self.scalar(text, style, tag, span),
             Event::Alias(id) => self.alias(id, span),
             Event::UnresolvedAlias(name) => {
-                let message = format!("there is no anchor named `{name}` above this line");
-                self.problem(
-                    Problem::error(ProblemCode::UnknownAlias, span, message).hint(format!(
-                        "define it first with `&{name}`, or put quotes around text that starts with `*`"
-                    )),
-                );
+                if self.unresolved.len() < MAX_PROBLEMS {
+                    self.unresolved.push((name, span));
+                }
                 self.null(span);
             }
         }
@@ -100,28 +119,90 @@ impl<'s> Builder<'s> {
         while !self.open.is_empty() {
             self.end(end);
         }
+        let anchors = self.nodes.iter().filter_map(|node| node.anchor.as_ref());
+        let found = quoting::unknown_aliases(self.source, &self.unresolved, anchors);
+        for problem in found {
+            self.problem(problem);
+        }
     }
 
-    /// The bracket that was open last, for a message about what broke inside it.
-    pub(crate) fn open_bracket(&self) -> Option<Span> {
-        let frame = self.open.last().filter(|frame| frame.flow)?;
-        Some(Span::new(
-            frame.start.start as usize,
-            frame.start.start as usize + 1,
-        ))
+    /// The collections that are open, outermost first.
+    pub(crate) fn open(&self) -> Vec<Open> {
+        let open = |frame: &Frame| Open {
+            start: frame.start,
+            flow: frame.flow,
+        };
+        self.open.iter().map(open).collect()
     }
 
-    fn start(&mut self, start: Span, flow: bool, mapping: bool) {
+    /// A tab before a value or key that begins its line. The parser takes it for some columns; the parsers of the field do
+    /// not, and no two people see the same number of them.
+    fn check_indentation(&mut self, event: &Event, span: Span) {
+        let is_node = match event {
+            Event::Scalar { .. }
+            | Event::Alias(_)
+            | Event::UnresolvedAlias(_)
+            | Event::SequenceStart { .. }
+            | Event::MappingStart { .. } => !span.is_empty(),
+            Event::DocumentStart
+            | Event::DocumentEnd
+            | Event::Anchor { .. }
+            | Event::CollectionEnd
+            | Event::Comment => false,
+        };
+        if !is_node || self.told_of_tab || self.open.last().is_some_and(|frame| frame.flow) {
+            return;
+        }
+        let before = self.source.get(..span.start as usize).unwrap_or("");
+        let rest = before.trim_end_matches([' ', '\t', '-']);
+        let starts_line = rest.is_empty() || rest.ends_with(['\n', '\r']);
+        if let Some(tab) = before[rest.len()..].find('\t').filter(|_| starts_line) {
+            self.told_of_tab = true;
+            let at = rest.len() + tab;
+            self.problem(explain::tab(Span::new(at, at)));
+        }
+    }
+
+    fn comment(&mut self, span: Span) {
+        let before = self.source.get(..span.start as usize).unwrap_or("");
+        let before = before.trim_end_matches([' ', '\t']);
+        self.comments.push(Comment {
+            span,
+            own_line: before.is_empty() || before.ends_with(['\n', '\r', '\u{feff}']),
+        });
+    }
+
+    fn start(&mut self, start: Span, flow: bool, mapping: bool, tag: Option<String>) {
+        let tag = self.tag(tag, start);
         self.open.push(Frame {
             start,
             flow,
             mapping,
             anchor: None,
+            tag,
             children: Vec::new(),
         });
     }
 
+    /// Finds the place of a tag, and says so when it means nothing.
+    fn tag(&mut self, name: Option<String>, node: Span) -> Option<Tag> {
+        let name = name?;
+        let span = tags::span(self.source, node.start);
+        if let Some(problem) = tags::problem(
+            self.source,
+            &name,
+            span,
+            self.open.last().is_some_and(|frame| frame.flow),
+        ) {
+            self.problem(problem);
+        }
+        Some(Tag { name, span })
+    }
+
     fn anchor(&mut self, id: usize, anchor: Anchor) {
+        if let Some(problem) = quoting::bad_anchor(self.source, &anchor.name, anchor.span) {
+            self.problem(problem);
+        }
         // The event follows its node: an open collection without children, or the scalar just stored.
         match self.open.last_mut() {
             Some(frame) if frame.children.is_empty() && frame.anchor.is_none() => {
@@ -139,15 +220,7 @@ impl<'s> Builder<'s> {
     }
 
     fn scalar(&mut self, text: String, style: Style, tag: Option<String>, span: Span) {
-        if let Some(tag) = &tag
-            && !is_core_tag(tag)
-        {
-            let message = format!("the tag `{tag}` means nothing here and is ignored");
-            self.problem(
-                Problem::warning(ProblemCode::UnknownTag, span, message)
-                    .hint("put quotes around text that starts with `!`"),
-            );
-        }
+        let tag = self.tag(tag, span);
         // A value left out arrives with a text made up by the parser and no width.
         let left_out = style == Style::Plain && span.is_empty();
         let text = if left_out { String::new() } else { text };
@@ -159,9 +232,10 @@ impl<'s> Builder<'s> {
         self.store(Stored {
             span,
             anchor: None,
+            tag,
             size: 1,
             height: 0,
-            kind: StoredKind::Scalar { text, style, tag },
+            kind: StoredKind::Scalar { text, style },
         });
     }
 
@@ -235,11 +309,11 @@ impl<'s> Builder<'s> {
         let kind = StoredKind::Scalar {
             text: String::new(),
             style: Style::Plain,
-            tag: None,
         };
         self.store(Stored {
             span,
             anchor: None,
+            tag: None,
             size: 1,
             height: 0,
             kind,
@@ -259,14 +333,6 @@ impl<'s> Builder<'s> {
                 Span::new(frame.start.start as usize, last.end as usize)
             })
         };
-        let kind = if frame.mapping {
-            self.mapping(&frame)
-        } else {
-            StoredKind::Sequence {
-                items: frame.children.clone(),
-                flow: frame.flow,
-            }
-        };
         let children = frame
             .children
             .iter()
@@ -275,12 +341,29 @@ impl<'s> Builder<'s> {
             .clone()
             .fold(1_usize, |sum, child| sum.saturating_add(child.size));
         let height = children.map(|child| child.height).max().unwrap_or(0) + 1;
-        let (id, anchor) = frame
-            .anchor
-            .map_or((None, None), |(id, anchor)| (Some(id), Some(anchor)));
+        let Frame {
+            anchor,
+            tag,
+            children,
+            flow,
+            ..
+        } = frame;
+        let kind = if frame.mapping {
+            StoredKind::Mapping {
+                entries: self.mapping(&children),
+                flow,
+            }
+        } else {
+            StoredKind::Sequence {
+                items: children,
+                flow,
+            }
+        };
+        let (id, anchor) = anchor.map_or((None, None), |(id, anchor)| (Some(id), Some(anchor)));
         let node = self.store(Stored {
             span,
             anchor,
+            tag,
             size,
             height,
             kind,
@@ -290,25 +373,18 @@ impl<'s> Builder<'s> {
         }
     }
 
-    fn mapping(&mut self, frame: &Frame) -> StoredKind {
-        let mut raw = Vec::with_capacity(frame.children.len() / 2);
-        for pair in frame.children.chunks(2) {
-            // A broken file may end after a key: the key stands for itself, it has no value to read.
-            if let [key, value] = pair {
-                raw.push(Raw {
-                    key: *key,
-                    value: *value,
-                });
-            }
-        }
+    fn mapping(&mut self, children: &[Link]) -> Vec<StoredEntry> {
+        // A broken file may end after a key: the key stands for itself, it has no value to read.
+        let pairs = children.chunks_exact(2);
+        let raw = pairs.map(|pair| Raw {
+            key: pair[0],
+            value: pair[1],
+        });
         let outcome = merge::merge(&self.nodes, raw);
         for problem in outcome.problems {
             self.problem(problem);
         }
-        StoredKind::Mapping {
-            entries: outcome.entries,
-            flow: frame.flow,
-        }
+        outcome.entries
     }
 
     fn store(&mut self, stored: Stored) -> NodeId {
@@ -367,8 +443,4 @@ impl<'s> Builder<'s> {
 
 fn node_id(index: usize) -> NodeId {
     NodeId(u32::try_from(index).unwrap_or(u32::MAX))
-}
-
-fn is_core_tag(tag: &str) -> bool {
-    tag == "!" || tag.starts_with("!!") || tag.starts_with("tag:yaml.org,2002:")
 }

@@ -22,6 +22,9 @@ fn write_node(out: &mut String, node: Node<'_>, depth: usize) {
     if let Some(anchor) = node.anchor() {
         head = format!("&{anchor} {head}");
     }
+    if let Some(tag) = node.tag().filter(|_| node.as_scalar().is_none()) {
+        head = format!("{tag} {head}");
+    }
     if let Some(alias) = node.alias() {
         let at = node.tree().locate(alias.start);
         let _ = write!(

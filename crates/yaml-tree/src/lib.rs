@@ -10,12 +10,14 @@
 //!   reader of the field says what it wants (YAML 1.1 booleans, whole numbers, null);
 //! - anchors, aliases and merge keys **resolved but not copied**: an alias is a link to the same node, which
 //!   remembers the place of the `*name`, and a merged entry remembers the `<<` it came through;
-//! - duplicate keys: the last one wins, with a warning that shows the first.
+//! - duplicate keys: the last one wins, with a warning that shows the first;
+//! - comments, beside the tree: those above a key and the one behind a value are found by place ([`Comment`]).
 //!
 //! The other way, [`Data`] is a value without places, typed as YAML 1.1 does, and writes itself as YAML in a [`Layout`].
 //!
 //! What it refuses: more than [`limits`] allow, aliases that contain themselves, several documents in one file,
-//! keys that are not text. It knows nothing of CircleCI; `pipeline-config` is its only caller in the product.
+//! keys that are not text, tags that mean nothing in a config. It knows nothing of CircleCI; `pipeline-config` is its only
+//! caller in the product.
 //!
 //! ```
 //! let parsed = airlock_yaml_tree::parse(b"steps:\n  - checkout\n");
@@ -26,23 +28,30 @@
 //! ```
 
 mod builder;
+mod characters;
+mod comments;
 mod data;
 mod dump;
 mod events;
+mod explain;
+mod indentation;
 pub mod limits;
 mod merge;
 mod node;
 mod parse;
 mod problem;
+mod quoting;
 mod scalar;
 mod span;
+mod tags;
 mod tree;
 mod write;
 
+pub use comments::Comment;
 pub use data::Data;
 pub use node::{Entry, Mapping, Node, NodeKind, Scalar, Sequence};
 pub use parse::{Parsed, parse, parse_file};
-pub use problem::{Problem, ProblemCode, Severity};
+pub use problem::{Fix, Problem, ProblemCode, Severity};
 pub use scalar::{Style, Value};
 pub use span::{FileId, Location, Place, Span};
 pub use tree::{Merged, Tree};

@@ -20,3 +20,13 @@ pub const MAX_KEY_CHARS: usize = 1_024;
 
 /// Most problems kept of one file; past that nobody reads on.
 pub const MAX_PROBLEMS: usize = 200;
+
+/// How often a file is read again past something that other parsers let pass, and how large it may be for that: each time
+/// costs a whole reading.
+pub const MAX_REPAIRS: usize = 8;
+
+/// See [`MAX_REPAIRS`]; larger files are generated, and generators do not write such things.
+pub const MAX_REPAIRED_BYTES: usize = 512 * 1024;
+
+/// Most unknown aliases for which a name like theirs is looked for: each is compared with every anchor.
+pub const MAX_SUGGESTIONS: usize = 20;

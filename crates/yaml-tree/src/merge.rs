@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use crate::builder::Raw;
 use crate::tree::{Link, Merged, NodeId, Stored, StoredEntry, StoredKind};
-use crate::{Problem, ProblemCode, Span, Style};
+use crate::{Fix, Problem, ProblemCode, Span, Style};
 
 /// Entries after merging, with what was wrong.
 pub(crate) struct Outcome {
@@ -16,7 +16,7 @@ pub(crate) struct Outcome {
     pub(crate) problems: Vec<Problem>,
 }
 
-pub(crate) fn merge(nodes: &[Stored], raw: Vec<Raw>) -> Outcome {
+pub(crate) fn merge(nodes: &[Stored], raw: impl Iterator<Item = Raw>) -> Outcome {
     let mut merger = Merger {
         nodes,
         entries: Vec::new(),
@@ -35,11 +35,35 @@ pub(crate) fn merge(nodes: &[Stored], raw: Vec<Raw>) -> Outcome {
 struct Merger<'n> {
     nodes: &'n [Stored],
     entries: Vec<StoredEntry>,
-    index: BTreeMap<String, usize>,
+    /// Positions by name, once there are more than a few.
+    index: BTreeMap<&'n str, usize>,
     problems: Vec<Problem>,
 }
 
-impl Merger<'_> {
+/// Up to here looking at each entry is quicker than an index.
+const FEW: usize = 12;
+
+/// Comes with text copied from web pages and looks like a space.
+const NO_BREAK_SPACE: char = '\u{a0}';
+
+/// The text of a key; keys that are not text never become entries.
+pub(crate) fn name_of(nodes: &[Stored], key: Link) -> &str {
+    match &nodes[key.node.0 as usize].kind {
+        StoredKind::Scalar { text, .. } => text,
+        StoredKind::Sequence { .. } | StoredKind::Mapping { .. } => "",
+    }
+}
+
+/// A name for a message; a key may have a thousand letters.
+fn shortened(name: &str) -> String {
+    const SHOWN: usize = 60;
+    if name.chars().count() <= SHOWN {
+        return name.to_owned();
+    }
+    name.chars().take(SHOWN).chain(['…']).collect()
+}
+
+impl<'n> Merger<'n> {
     fn add(&mut self, raw: Raw) {
         let key_span = self.use_span(raw.key);
         let key = self.node(raw.key);
@@ -53,20 +77,22 @@ impl Merger<'_> {
             self.merge_value(key_span, raw.value);
             return;
         }
-        let name = text.clone();
+        if *style == Style::Plain {
+            self.check_plain_key(text, key_span);
+        }
         let entry = StoredEntry {
-            name: name.clone(),
             key: raw.key,
             value: raw.value,
             merged: None,
         };
-        let Some(&at) = self.index.get(&name) else {
-            self.index.insert(name, self.entries.len());
-            self.entries.push(entry);
+        let name = text.as_str();
+        let Some(at) = self.find(name) else {
+            self.push(name, entry);
             return;
         };
         if self.entries[at].merged.is_none() {
             let first = self.use_span(self.entries[at].key);
+            let name = shortened(name);
             let message = format!("the key `{name}` stands twice in this map; the last one counts");
             self.problems.push(
                 Problem::warning(ProblemCode::DuplicateKey, key_span, message)
@@ -82,11 +108,11 @@ impl Merger<'_> {
         match &node.kind {
             StoredKind::Mapping { .. } => self.merge_map(key, value),
             StoredKind::Sequence { items, .. } => {
-                for item in items.clone() {
-                    if matches!(self.node(item).kind, StoredKind::Mapping { .. }) {
-                        self.merge_map(key, item);
+                for item in items {
+                    if matches!(self.node(*item).kind, StoredKind::Mapping { .. }) {
+                        self.merge_map(key, *item);
                     } else {
-                        self.refuse(item);
+                        self.refuse(*item);
                     }
                 }
             }
@@ -106,14 +132,57 @@ impl Merger<'_> {
             anchor: node.anchor.as_ref().map(|anchor| anchor.name.clone()),
         };
         for entry in entries {
-            if self.index.contains_key(&entry.name) {
-                continue;
+            let name = name_of(nodes, entry.key);
+            if self.find(name).is_none() {
+                let entry = StoredEntry {
+                    merged: Some(merged.clone()),
+                    ..entry.clone()
+                };
+                self.push(name, entry);
             }
-            self.index.insert(entry.name.clone(), self.entries.len());
-            self.entries.push(StoredEntry {
-                merged: Some(merged.clone()),
-                ..entry.clone()
-            });
+        }
+    }
+
+    fn find(&self, name: &str) -> Option<usize> {
+        if self.entries.len() <= FEW {
+            let named = |entry: &StoredEntry| name_of(self.nodes, entry.key) == name;
+            return self.entries.iter().position(named);
+        }
+        self.index.get(name).copied()
+    }
+
+    fn push(&mut self, name: &'n str, entry: StoredEntry) {
+        if self.entries.len() == FEW {
+            let names = self.entries.iter().map(|entry| name_of(self.nodes, entry.key));
+            self.index.extend(names.zip(0..));
+        }
+        if self.entries.len() >= FEW {
+            self.index.insert(name, self.entries.len());
+        }
+        self.entries.push(entry);
+    }
+
+    /// A key left out, and one that begins with a blank that is none to YAML, are never what was meant.
+    fn check_plain_key(&mut self, text: &str, span: Span) {
+        if text.is_empty() {
+            let problem = Problem::error(ProblemCode::BadKey, span, "the key before this `:` is missing")
+                .hint("write the key, or put quotes around text that starts with `:`");
+            self.problems.push(problem);
+        }
+        let kept = text.trim_start_matches(NO_BREAK_SPACE);
+        if kept.len() < text.len() {
+            let width = text.len() - kept.len();
+            let blanks = Span::new(span.start as usize, span.start as usize + width);
+            let message = "this line is indented with no-break spaces, which count as letters";
+            let fix = Fix {
+                title: "make them plain spaces".to_owned(),
+                span: blanks,
+                text: " ".repeat(width / NO_BREAK_SPACE.len_utf8()),
+            };
+            let problem = Problem::error(ProblemCode::BadKey, blanks, message)
+                .hint("type the spaces again; they came along with copied text")
+                .fix(Some(fix));
+            self.problems.push(problem);
         }
     }
 
@@ -129,7 +198,7 @@ impl Merger<'_> {
         );
     }
 
-    fn node(&self, link: Link) -> &Stored {
+    fn node(&self, link: Link) -> &'n Stored {
         let NodeId(id) = link.node;
         &self.nodes[id as usize]
     }

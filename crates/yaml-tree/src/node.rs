@@ -2,7 +2,7 @@
 //! reached, so a message can show both the use and the definition.
 
 use crate::tree::{Link, Merged, StoredEntry, StoredKind, Tree};
-use crate::{Place, Span, Style, Value, scalar};
+use crate::{Place, Span, Style, Value, merge, scalar};
 
 /// One value in a tree.
 #[derive(Clone, Copy, Debug)]
@@ -97,13 +97,25 @@ impl<'t> Node<'t> {
             .map(|anchor| anchor.span)
     }
 
+    /// Its tag, such as `!!str`.
+    pub fn tag(self) -> Option<&'t str> {
+        let tag = self.tree.stored(self.link.node).tag.as_ref();
+        tag.map(|tag| tag.name.as_str())
+    }
+
+    /// The place of its tag.
+    pub fn tag_span(self) -> Option<Span> {
+        let tag = self.tree.stored(self.link.node).tag.as_ref();
+        tag.map(|tag| tag.span)
+    }
+
     /// What it is.
     pub fn kind(self) -> NodeKind<'t> {
         match &self.tree.stored(self.link.node).kind {
-            StoredKind::Scalar { text, style, tag } => NodeKind::Scalar(Scalar {
+            StoredKind::Scalar { text, style } => NodeKind::Scalar(Scalar {
                 text,
                 style: *style,
-                tag: tag.as_deref(),
+                tag: self.tag(),
             }),
             StoredKind::Sequence { items, .. } => NodeKind::Sequence(Sequence {
                 tree: self.tree,
@@ -155,9 +167,13 @@ impl<'t> Node<'t> {
 }
 
 impl Scalar<'_> {
-    /// True when the text must stay text: quoted, block style, or tagged `!!str`.
+    /// True when the text must stay text: quoted, block style, or tagged `!!str`. A tag of another type lifts quotes.
     pub fn is_quoted(self) -> bool {
-        self.style != Style::Plain || self.tag.is_some_and(|tag| tag.ends_with("str"))
+        match self.tag.map(core_type) {
+            Some(Some("str")) => true,
+            Some(Some(_)) => false,
+            Some(None) | None => self.style != Style::Plain,
+        }
     }
 
     /// True for a value left out and for `null`.
@@ -190,6 +206,14 @@ impl Scalar<'_> {
         } else {
             scalar::resolve(self.text)
         }
+    }
+}
+
+/// The type a tag of YAML's own names; `!` alone says text.
+fn core_type(tag: &str) -> Option<&str> {
+    match tag {
+        "!" => Some("str"),
+        _ => tag.strip_prefix("!!"),
     }
 }
 
@@ -237,7 +261,7 @@ impl<'t> Mapping<'t> {
 impl<'t> Entry<'t> {
     /// The key's text.
     pub fn name(self) -> &'t str {
-        &self.stored.name
+        merge::name_of(&self.tree.nodes, self.stored.key)
     }
 
     /// The key.

@@ -82,8 +82,21 @@ pub struct Problem {
     pub span: Span,
     /// Other places that belong to it, each with its role.
     pub related: Vec<(Span, String)>,
-    /// The smallest change that mends it.
+    /// The smallest change that mends it, in words.
     pub hint: Option<String>,
+    /// The same change as an edit, where it is mechanical.
+    pub fix: Option<Fix>,
+}
+
+/// An edit that mends a problem: the text of a span gives way to another one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fix {
+    /// What it does, as a button would say it.
+    pub title: String,
+    /// The bytes to replace; empty to insert.
+    pub span: Span,
+    /// What stands there afterwards.
+    pub text: String,
 }
 
 impl Problem {
@@ -95,6 +108,7 @@ impl Problem {
             span,
             related: Vec::new(),
             hint: None,
+            fix: None,
         }
     }
 
@@ -107,6 +121,11 @@ impl Problem {
 
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
+        self
+    }
+
+    pub(crate) fn fix(mut self, fix: Option<Fix>) -> Self {
+        self.fix = fix.or(self.fix);
         self
     }
 

@@ -4,15 +4,16 @@
 use std::sync::Arc;
 
 use crate::span::LineIndex;
-use crate::{FileId, Location, Node, Place, Span, Style};
+use crate::{Comment, FileId, Location, Node, Place, Span, Style};
 
-/// One parsed file. Clones share what was parsed.
+/// One parsed file.
 #[derive(Clone, Debug)]
 pub struct Tree {
     pub(crate) file: FileId,
     pub(crate) source: Arc<str>,
-    pub(crate) lines: Arc<LineIndex>,
-    pub(crate) nodes: Arc<Vec<Stored>>,
+    pub(crate) lines: LineIndex,
+    pub(crate) comments: Vec<Comment>,
+    pub(crate) nodes: Vec<Stored>,
     pub(crate) root: Option<Link>,
 }
 
@@ -31,6 +32,7 @@ pub(crate) struct Link {
 pub(crate) struct Stored {
     pub(crate) span: Span,
     pub(crate) anchor: Option<Anchor>,
+    pub(crate) tag: Option<Tag>,
     /// Nodes below and including this one, aliases written out.
     pub(crate) size: usize,
     /// Levels of collections, this one included.
@@ -44,27 +46,23 @@ pub(crate) struct Anchor {
     pub(crate) span: Span,
 }
 
+/// What stands before a value as `!!str`.
+#[derive(Clone, Debug)]
+pub(crate) struct Tag {
+    pub(crate) name: String,
+    pub(crate) span: Span,
+}
+
 #[derive(Clone, Debug)]
 pub(crate) enum StoredKind {
-    Scalar {
-        text: String,
-        style: Style,
-        tag: Option<String>,
-    },
-    Sequence {
-        items: Vec<Link>,
-        flow: bool,
-    },
-    Mapping {
-        entries: Vec<StoredEntry>,
-        flow: bool,
-    },
+    Scalar { text: String, style: Style },
+    Sequence { items: Vec<Link>, flow: bool },
+    Mapping { entries: Vec<StoredEntry>, flow: bool },
 }
 
 /// One entry of a mapping after merge keys and duplicates were dealt with.
 #[derive(Clone, Debug)]
 pub(crate) struct StoredEntry {
-    pub(crate) name: String,
     pub(crate) key: Link,
     pub(crate) value: Link,
     pub(crate) merged: Option<Merged>,
@@ -85,12 +83,6 @@ impl Tree {
     /// The file this tree was parsed from.
     pub fn file(&self) -> FileId {
         self.file
-    }
-
-    /// The same tree as another one of several files: what is parsed once can stand in many runs.
-    #[must_use]
-    pub fn in_file(&self, file: FileId) -> Self {
-        Self { file, ..self.clone() }
     }
 
     /// The text that spans point into.

@@ -109,7 +109,52 @@ fn not_utf8() {
     assert_eq!(parsed.problems[0].code, ProblemCode::Encoding);
     let at = parsed.tree.locate(parsed.problems[0].span.start);
     assert_eq!((at.line, at.column), (2, 4));
-    let utf16: Vec<u8> = "a: b".encode_utf16().flat_map(u16::to_le_bytes).collect();
-    let parsed = parse(&[&[0xff, 0xfe], utf16.as_slice()].concat());
-    assert_eq!(parsed.problems[0].message, "this file is UTF-16");
+    assert_eq!(
+        parsed.problems[0].message,
+        "the byte 0xff here is not part of a UTF-8 character"
+    );
+    let parsed = parse(b"a: caf\xe9\n");
+    assert_eq!(
+        parsed.problems[0].hint.as_deref(),
+        Some("save the file as UTF-8 (in Latin-1 this byte is `\u{e9}`)")
+    );
+}
+
+#[test]
+fn wide_encodings_are_named() {
+    let text = "a: b\n";
+    let little: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let big: Vec<u8> = text.encode_utf16().flat_map(u16::to_be_bytes).collect();
+    let four: Vec<u8> = text.chars().flat_map(|c| u32::from(c).to_le_bytes()).collect();
+    let message = |bytes: &[u8]| {
+        parse(bytes)
+            .problems
+            .first()
+            .map(|problem| problem.message.clone())
+    };
+    let utf16 = Some("this file is UTF-16, not UTF-8".to_owned());
+    assert_eq!(message(&little), utf16);
+    assert_eq!(message(&big), utf16);
+    assert_eq!(message(&[&[0xff, 0xfe], little.as_slice()].concat()), utf16);
+    assert_eq!(message(&[&[0xfe, 0xff], big.as_slice()].concat()), utf16);
+    assert_eq!(message(&four), Some("this file is UTF-32, not UTF-8".to_owned()));
+    assert_eq!(message(text.as_bytes()), None);
+}
+
+#[test]
+fn tabs_in_brackets_and_glued_comments_are_read() {
+    let text = "a: [\n\tb,\n\t\tc, # one\n]\nd: 'x'#two\ne: {\n\tf: g}\n";
+    let parsed = parse(text.as_bytes());
+    assert_eq!(parsed.problems, []);
+    let comments = parsed.tree.comments();
+    let words: Vec<_> = comments
+        .iter()
+        .map(|comment| parsed.tree.comment_text(*comment))
+        .collect();
+    assert_eq!(words, ["one", "two"]);
+    let many = format!("a:\n{}", "  - 'x'#c\n".repeat(limits::MAX_REPAIRS + 1));
+    assert!(
+        !parse(many.as_bytes()).problems.is_empty(),
+        "each repair reads the file again"
+    );
 }

@@ -4,13 +4,11 @@ mod arguments;
 mod command;
 mod condition;
 mod config;
-mod definitions;
 mod deprecated;
 mod environment;
 mod executor;
 mod filters;
 mod graph;
-mod imports;
 mod invocation;
 mod job;
 mod matrix;
@@ -28,14 +26,14 @@ use std::rc::Rc;
 use airlock_domain::plan::Plan;
 use airlock_yaml_tree::{FileId, ProblemCode, Severity as YamlSeverity, Tree, parse_file};
 
-pub(crate) use definitions::{Definitions, Element, Found, Search};
-use imports::OrbFiles;
+pub(crate) use config::Definitions;
 pub(crate) use parameters::{Declared, Owner, declared};
 use record::Recorder;
 
 use crate::budget::Budget;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::inputs::{Inputs, Source};
+use crate::mending::Change;
 use crate::processed::Processed;
 use crate::scope::Scope;
 use crate::sink::{Draft, Sink};
@@ -60,18 +58,9 @@ fn run(
     recorder: Option<Recorder>,
 ) -> (Option<Plan>, Option<Processed>, Vec<Diagnostic>) {
     let parsed = parse_file(FileId(0), &source.bytes);
-    let trees: Vec<Tree> = (1..)
-        .zip(inputs.orbs.found())
-        .map(|(number, (_, orb))| orb.parsed().tree.in_file(FileId(number)))
-        .collect();
-    let orbs = || inputs.orbs.found().zip(&trees);
-    let mut files = vec![(source.file.as_str(), &parsed.tree)];
-    files.extend(orbs().map(|((_, orb), tree)| (orb.source().file.as_str(), tree)));
-    let mut compiler = Compiler::new(inputs, Sink::new(files));
+    let sink = Sink::new(vec![(&source.file, &parsed.tree)]);
+    let mut compiler = Compiler::new(inputs, sink);
     compiler.recorder = recorder;
-    compiler.orbs.files = orbs()
-        .map(|((reference, orb), tree)| (reference, (orb, tree)))
-        .collect();
     compiler.yaml_problems(&parsed.tree, &parsed.problems);
     // What follows a break in the text is a guess; telling of its consequences would only hide the cause.
     let plan = if compiler.sink.has_errors() {
@@ -91,7 +80,6 @@ pub(crate) struct Compiler<'s> {
     pub(crate) budget: Budget,
     /// Only runs that want the compiled form have one.
     pub(crate) recorder: Option<Recorder>,
-    pub(crate) orbs: OrbFiles<'s>,
     pipeline_parameters: OnceCell<BTreeMap<String, Value<'s>>>,
     no_parameters: BTreeMap<String, Value<'s>>,
 }
@@ -104,7 +92,6 @@ impl<'s> Compiler<'s> {
             sink,
             budget: Budget::default(),
             recorder: None,
-            orbs: OrbFiles::default(),
             pipeline_parameters: OnceCell::new(),
             no_parameters: BTreeMap::new(),
         }
@@ -152,7 +139,10 @@ impl<'s> Compiler<'s> {
                 | ProblemCode::BadMerge
                 | ProblemCode::BadKey
                 | ProblemCode::ManyDocuments
-                | ProblemCode::UnknownTag => None,
+                | ProblemCode::UnknownTag => problem.fix.as_ref().map(|fix| Change {
+                    title: fix.title.clone(),
+                    edits: vec![(tree.place(fix.span), fix.text.clone())],
+                }),
             };
             self.sink
                 .emit(draft.maybe_hint(problem.hint.clone()).maybe_fix(change));

@@ -45,7 +45,7 @@ pub(crate) const TOP: &[Key] = &[
         .default("false")
         .only("version 2.1")
         .templates(Templates::No),
-    yes("orbs")
+    later("orbs", "packages of jobs and commands")
         .about("Imports packages of jobs, commands and executors, each under a short name.")
         .of(Shape::Orbs)
         .only("version 2.1")
