@@ -130,6 +130,8 @@ codes! {
     NOT_YET_SUPPORTED = "not-yet-supported";
     /// Jobs that wait for each other.
     REQUIRES_CYCLE = "requires-cycle";
+    /// A value that reaches the job as other text than was written.
+    REWRITTEN_VALUE = "rewritten-value";
     /// `<<` without `>>`.
     UNCLOSED_TAG = "unclosed-tag";
     /// An argument nobody declared.

@@ -9,7 +9,7 @@ use airlock_yaml_tree::Place;
 
 use crate::compile::Compiler;
 use crate::diagnostic::Code;
-use crate::keys::{Key, Support};
+use crate::keys::{self, Key, Support};
 use crate::scope::{List, Map, Pair, Resolved, Scope, Shape, View};
 use crate::sink::Draft;
 use crate::suggest;
@@ -53,7 +53,13 @@ impl<'s> Compiler<'s> {
         let scope = &map.scope;
         let found = keys.iter().find(|key| key.name == pair.name);
         match found.map(|key| &key.support) {
-            Some(Support::Yes) => {}
+            Some(Support::Yes) => {
+                // Some texts are for readers alone; nobody else looks at them.
+                let is_text = found.is_some_and(|key| key.shape == keys::Shape::Text);
+                if is_text && pair.value.node.as_scalar().is_none() {
+                    self.wrong_type(&self.resolve(&pair.value), &format!("`{}`", pair.name), "text");
+                }
+            }
             Some(Support::Later(feature)) => self.not_yet(pair.key, scope, pair.name, feature),
             Some(Support::Ignored(reason)) => {
                 let message = format!("`{}` has no effect: {reason}", pair.name);

@@ -38,8 +38,12 @@ pub const MAX_REGEX_BYTES: usize = 1024 * 1024;
 /// Most steps back a pattern with look-around may take before it is called an error.
 pub const MAX_REGEX_BACKTRACKS: usize = 10_000;
 
-/// Most parameters a trigger may hand in, and the longest key and value: CircleCI's numbers.
+/// Most parameters a trigger may hand in, and the longest name and value: CircleCI's numbers.
 pub const MAX_PIPELINE_PARAMETERS: usize = 100;
+/// See [`MAX_PIPELINE_PARAMETERS`].
+pub const MAX_PARAMETER_NAME_CHARS: usize = 128;
+/// See [`MAX_PIPELINE_PARAMETERS`].
+pub const MAX_PARAMETER_VALUE_CHARS: usize = 512;
 
 /// Longest line shown whole in a rendered diagnostic; of longer ones only the part around the place is shown.
 pub const MAX_SHOWN_COLUMNS: usize = 160;

@@ -152,6 +152,18 @@ impl<'s> Compiler<'s> {
         }
     }
 
+    /// Whether a value is one `<< pipeline.… >>` and nothing else, parameters not meant.
+    pub(crate) fn is_pipeline_value(view: &View<'s>) -> bool {
+        let pieces = view.node.as_scalar().map(|scalar| template::split(scalar.text));
+        let Some(Ok(pieces)) = pieces else { return false };
+        only_expression(&pieces).is_some_and(|(source, _)| {
+            let name = source.trim();
+            name.starts_with("pipeline.")
+                && !name.starts_with(PIPELINE_PARAMETERS)
+                && matches!(expression::parse(name), Ok(expression::Expression::Name(..)))
+        })
+    }
+
     fn split_problem(&self, view: &View<'s>, text: &str, error: &SplitError) {
         let place = tag_place(view.node, text, error.at());
         let draft = match error {
@@ -242,9 +254,11 @@ impl<'s> ScopeNames<'_, 's> {
     fn evaluate(&self, source: &str, place: impl Fn(usize) -> Place) -> Value<'s> {
         let parsed = match expression::parse(source) {
             Ok(parsed) => parsed,
+            Err(_) if self.declares(source.trim()) => return self.value(source.trim(), 0),
             Err(error) => {
                 let message = format!("`{}` is not an expression: {}", shown(source), error.message);
-                let draft = Draft::error(Code::BAD_EXPRESSION, place(error.at), message).hint(ESCAPE_HINT);
+                let draft = Draft::error(Code::BAD_EXPRESSION, place(error.at), message)
+                    .maybe_hint(advice(source, self.text));
                 self.compiler.sink.emit_in(&self.view.scope, draft);
                 return Value::Broken;
             }
@@ -257,6 +271,16 @@ impl<'s> ScopeNames<'_, 's> {
                 Value::Broken
             }
         }
+    }
+
+    /// Whether a parameter has this name, which may be none that an expression could hold.
+    fn declares(&self, name: &str) -> bool {
+        if let Some(name) = name.strip_prefix(PIPELINE_PARAMETERS) {
+            return self.compiler.pipeline_parameters().contains_key(name);
+        }
+        let parameters = self.view.scope.parameters.as_ref();
+        name.strip_prefix("parameters.")
+            .is_some_and(|name| parameters.is_some_and(|parameters| parameters.contains_key(name)))
     }
 
     /// The whole `<< … >>`; offsets inside of it are not told apart.
@@ -361,11 +385,45 @@ impl<'s> Names<'s> for ScopeNames<'_, 's> {
             }
             Lookup::Unknown => {
                 let message = format!("Referred to a variable \"{}\" that does not exist", shown(name));
+                let whole = format!("pipeline.{name}");
+                let parameter = format!("parameters.{name}");
+                let known = pipeline_values::names()
+                    .any(|known| known == whole)
+                    .then_some(whole);
+                let known = known.or_else(|| self.declares(&parameter).then_some(parameter));
+                if let Some(known) = known {
+                    let draft = Draft::error(Code::UNKNOWN_VALUE, self.place(0), message)
+                        .hint(format!("did you mean `{known}`?"))
+                        .rename(name, &known);
+                    self.compiler.sink.emit_in(&self.view.scope, draft);
+                    return Value::Broken;
+                }
                 let names: Vec<&str> = pipeline_values::names().collect();
                 self.unknown(name, message, &names)
             }
         }
     }
+}
+
+/// How to mend text that is no expression. Most such text is shell that nobody meant as one.
+fn advice(source: &str, text: &str) -> Option<String> {
+    let is_meant = ["pipeline.", "parameters.", "matrix."]
+        .iter()
+        .any(|prefix| source.contains(prefix));
+    if source.contains('$') && (is_meant || source.trim_start().starts_with('$')) {
+        return Some(
+            "variables have values only when the job runs; expressions know `pipeline.…` and parameters"
+                .to_owned(),
+        );
+    }
+    if is_meant && source.contains('=') && !["==", "!=", ">=", "<="].iter().any(|sign| source.contains(sign))
+    {
+        return Some("write `==` to compare".to_owned());
+    }
+    if is_meant && source.contains(['&', '|']) {
+        return Some("write `and` and `or`".to_owned());
+    }
+    (!is_meant && text.contains("<<")).then(|| ESCAPE_HINT.to_owned())
 }
 
 fn shown(source: &str) -> String {

@@ -76,6 +76,7 @@ impl<'s> Compiler<'s> {
             },
         };
         self.check_job_names(&definitions);
+        self.check_names(&definitions);
         let scope = Self::outer_scope(Rc::new(definitions), templates);
         self.workflows(&top, &scope).map(|workflows| Plan { workflows })
     }

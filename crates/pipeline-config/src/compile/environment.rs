@@ -9,7 +9,6 @@ use crate::fields::Fields;
 use crate::limits::MAX_PLAN_TEXT_BYTES;
 use crate::scope::{Resolved, Scope, Shape};
 use crate::sink::Draft;
-use crate::value::Value;
 
 /// Variables in order, each name once.
 pub(crate) type Variables = Vec<(EnvName, String)>;
@@ -38,16 +37,7 @@ impl<'s> Compiler<'s> {
         match &value.shape {
             Shape::Map(map) => {
                 for pair in map.iter() {
-                    let resolved = self.resolve(&pair.value);
-                    let what = format!("the variable `{}`", pair.name);
-                    // The reference's word for a pipeline value that is not there.
-                    let missing = matches!(resolved.shape, Shape::Computed(Value::Null));
-                    let text = if missing {
-                        Some("<nil>".to_owned())
-                    } else {
-                        self.text(&resolved, &what)
-                    };
-                    if let Some(text) = text {
+                    if let Some(text) = self.variable_text(&pair) {
                         self.variable(pair.name, text, pair.key, &map.scope, found);
                     }
                 }

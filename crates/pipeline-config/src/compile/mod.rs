@@ -12,11 +12,13 @@ mod graph;
 mod invocation;
 mod job;
 mod matrix;
+mod name_rules;
 mod names;
 mod parameters;
 mod record;
 mod run;
 mod steps;
+mod variable_text;
 mod workflow;
 
 use std::cell::OnceCell;

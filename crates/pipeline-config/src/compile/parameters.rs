@@ -8,8 +8,10 @@ use airlock_yaml_tree::Place;
 use super::{Compiler, arguments::Argument};
 use crate::diagnostic::Code;
 use crate::fields::Fields;
+use crate::inputs::ParameterValue;
 use crate::keys::PARAMETER;
-use crate::limits::MAX_PIPELINE_PARAMETERS;
+
+use crate::limits::{MAX_PARAMETER_NAME_CHARS, MAX_PARAMETER_VALUE_CHARS, MAX_PIPELINE_PARAMETERS};
 use crate::pipeline_values::from_parameter;
 use crate::scope::{Map, Pair, Scope, View};
 use crate::sink::Draft;
@@ -195,6 +197,25 @@ impl<'s> Compiler<'s> {
                 given.len()
             );
             self.sink.emit(Draft::error(Code::LIMIT, place, message));
+        }
+        for (name, value) in given {
+            let value = match value {
+                ParameterValue::Text(text) => text.chars().count(),
+                ParameterValue::Bool(_) | ParameterValue::Int(_) => 0,
+            };
+            let shown: String = name.chars().take(40).collect();
+            let limits = [
+                ("name", name.chars().count(), MAX_PARAMETER_NAME_CHARS),
+                ("value", value, MAX_PARAMETER_VALUE_CHARS),
+            ];
+            for (part, length, most) in limits {
+                if length > most {
+                    let message = format!(
+                        "the {part} of the parameter `{shown}` given with the trigger has {length} characters; at most {most} are taken"
+                    );
+                    self.sink.emit(Draft::error(Code::LIMIT, place, message));
+                }
+            }
         }
         let names: Vec<&str> = declared.iter().map(|parameter| parameter.name).collect();
         for name in given.keys().filter(|name| !names.contains(&name.as_str())) {
