@@ -128,6 +128,10 @@ codes! {
     MISSING_KEY = "missing-key";
     /// Part of CircleCI's language that this version does not honour.
     NOT_YET_SUPPORTED = "not-yet-supported";
+    /// Two files of a split config that are one key.
+    PACK_CONFLICT = "pack-conflict";
+    /// An include of a split orb that cannot be followed.
+    PACK_INCLUDE = "pack-include";
     /// Jobs that wait for each other.
     REQUIRES_CYCLE = "requires-cycle";
     /// A value that reaches the job as other text than was written.

@@ -5,7 +5,8 @@
 //! One run reports every problem it can find, each with a stable code, the user's words, its place and, where there is
 //! one, the smallest change that mends it. A plan is given only when there is no error.
 //!
-//! [`process`] gives the same config back in version 2 of the language, with everything expanded.
+//! [`process`] gives the same config back in version 2 of the language, with everything expanded; [`pack()`] makes one
+//! config or orb of many files.
 //!
 //! How it works: the file becomes a tree with places (`airlock-yaml-tree`). Nothing is substituted up front. A value is
 //! read as a *view*, a node together with the scope that gives its `<< … >>` names their meaning, and is evaluated when
@@ -26,6 +27,7 @@ pub mod limits;
 mod mending;
 mod needs;
 mod orbs;
+mod pack;
 mod pipeline_values;
 mod processed;
 mod regexes;
@@ -46,4 +48,5 @@ pub use orbs::{
     Catalogue, Gathering, OrbName, OrbProblem, OrbReference, OrbReferenceError, OrbSource, OrbVersion, Orbs,
     Version, gather, published, select, url_is_allowed,
 };
+pub use pack::{Included, PackFile, PackKind, included_files, pack};
 pub use processed::Processed;

@@ -62,3 +62,7 @@ pub const MAX_ORB_REFERENCE_BYTES: usize = 1_200;
 
 /// Most references to orbs listed of one file.
 pub const MAX_ORB_REFERENCES: usize = 1_000;
+
+/// Most values of a packed tree with all aliases written out: twice what one file may unfold to, and a hundred times
+/// the largest tree seen in public.
+pub const MAX_PACKED_VALUES: usize = 200_000;

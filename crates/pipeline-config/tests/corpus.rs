@@ -8,7 +8,7 @@ use airlock_pipeline_config::{Source, compile, needs, render};
 
 use crate::inputs;
 
-fn corpus() -> Option<PathBuf> {
+pub(crate) fn corpus() -> Option<PathBuf> {
     let named = std::env::var_os("AIRLOCK_CORPUS").map(PathBuf::from);
     let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/corpus");
     let found = named.unwrap_or(beside);

@@ -13,5 +13,7 @@ mod inputs;
 mod inventory;
 mod needs;
 mod orbs;
+mod pack;
+mod pairs;
 mod rendering;
 mod report;
