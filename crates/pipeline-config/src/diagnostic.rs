@@ -98,6 +98,8 @@ macro_rules! codes {
 codes! {
     /// An expression that cannot be read or evaluated.
     BAD_EXPRESSION = "bad-expression";
+    /// Something under `orbs:` that is neither a reference nor an orb.
+    BAD_ORB = "bad-orb";
     /// A name that breaks the rules of its kind.
     BAD_NAME = "bad-name";
     /// A declaration under `parameters:` that is not one.
@@ -128,6 +130,10 @@ codes! {
     MISSING_KEY = "missing-key";
     /// Part of CircleCI's language that this version does not honour.
     NOT_YET_SUPPORTED = "not-yet-supported";
+    /// An orb that may not be used here.
+    ORB_REFUSED = "orb-refused";
+    /// An orb that could not be read or fetched.
+    ORB_UNAVAILABLE = "orb-unavailable";
     /// Two files of a split config that are one key.
     PACK_CONFLICT = "pack-conflict";
     /// An include of a split orb that cannot be followed.
@@ -148,6 +154,8 @@ codes! {
     UNKNOWN_JOB = "unknown-job";
     /// A key this kind of map does not have.
     UNKNOWN_KEY = "unknown-key";
+    /// An orb, or a version of one, that is nowhere.
+    UNKNOWN_ORB = "unknown-orb";
     /// A name in `<< >>` that does not exist.
     UNKNOWN_VALUE = "unknown-value";
     /// A version of the language that does not exist.

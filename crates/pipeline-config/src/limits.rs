@@ -66,3 +66,6 @@ pub const MAX_ORB_REFERENCES: usize = 1_000;
 /// Most values of a packed tree with all aliases written out: twice what one file may unfold to, and a hundred times
 /// the largest tree seen in public.
 pub const MAX_PACKED_VALUES: usize = 200_000;
+
+/// Most names of names: `jobs: {a: b}` makes `a` another name of `b`. Real configs have one.
+pub const MAX_RENAMINGS: usize = 10;

@@ -200,7 +200,7 @@ fn describe<'s>(compiler: &Compiler<'s>, parameter: &Declared<'s>) -> DeclaredPa
         Some(Value::Text(text)) => Some(ParameterValue::Text(text)),
         Some(Value::Bool(value)) => Some(ParameterValue::Bool(value)),
         Some(Value::Int(value)) => Some(ParameterValue::Int(value)),
-        Some(Value::Null | Value::Float(_) | Value::Node(_) | Value::Broken) | None => None,
+        Some(Value::Null | Value::Float(_) | Value::Named(_) | Value::Node(_) | Value::Broken) | None => None,
     };
     DeclaredParameter {
         name: parameter.name.to_owned(),

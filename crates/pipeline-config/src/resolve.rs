@@ -41,6 +41,15 @@ impl<'s> Compiler<'s> {
                     // A list or map that was passed on: its own place is where it was written.
                     return self.resolve(inner);
                 }
+                if let Value::Named(name) = value {
+                    return Resolved {
+                        node: view.node,
+                        place: name.place,
+                        alias,
+                        scope: name.scope,
+                        shape: Shape::Computed(Value::Text(name.text)),
+                    };
+                }
                 Shape::Computed(value)
             }
             NodeKind::Scalar(scalar) => Shape::Written(scalar),
@@ -86,6 +95,9 @@ impl<'s> Compiler<'s> {
             shift: 0,
         };
         if let Some((source, at)) = only_expression(&pieces) {
+            if let Some(name) = named(view, source) {
+                return name;
+            }
             let value = names.expression(source, at);
             if !matches!(value, Value::Text(_)) {
                 return value;
@@ -193,6 +205,13 @@ impl<'s> Compiler<'s> {
 
 fn style_of(view: &View<'_>) -> Style {
     view.node.as_scalar().map_or(Style::Plain, |scalar| scalar.style)
+}
+
+/// The name of an executor that was passed on as it is: it keeps its meaning.
+fn named<'s>(view: &View<'s>, source: &str) -> Option<Value<'s>> {
+    let name = source.trim().strip_prefix("parameters.")?;
+    let value = view.scope.parameters.as_ref()?.get(name)?;
+    matches!(value, Value::Named(_)).then(|| value.clone())
 }
 
 /// The one expression of a text that holds nothing else.
@@ -311,7 +330,7 @@ impl<'s> ScopeNames<'_, 's> {
             return self.unknown(&format!("parameters.{name}"), message, &["pipeline.parameters"]);
         };
         if let Some(value) = parameters.get(name) {
-            return value.clone();
+            return value.clone().unnamed();
         }
         let message = format!("Arguments referenced without declared parameters: parameters.{name}");
         let candidates: Vec<String> = parameters.keys().map(|key| format!("parameters.{key}")).collect();
@@ -320,6 +339,9 @@ impl<'s> ScopeNames<'_, 's> {
     }
 
     fn pipeline_parameter(&self, name: &str) -> Value<'s> {
+        if self.view.scope.definitions.orb.is_some() {
+            return self.outside_of_orb(name);
+        }
         let declared = self.compiler.pipeline_parameters();
         if let Some(value) = declared.get(name) {
             return value.clone();
@@ -332,6 +354,19 @@ impl<'s> ScopeNames<'_, 's> {
             .collect();
         let candidates: Vec<&str> = candidates.iter().map(String::as_str).collect();
         self.unknown(&full, message, &candidates)
+    }
+
+    /// What an orb does must not depend on who imports it: it sees what it is passed.
+    fn outside_of_orb(&self, name: &str) -> Value<'s> {
+        let full = format!("{PIPELINE_PARAMETERS}{name}");
+        let message = format!(
+            "Referred to a variable \"{full}\" that does not exist: an orb does not see the pipeline's parameters"
+        );
+        let draft = Draft::error(Code::UNKNOWN_VALUE, self.place(0), message).hint(format!(
+            "declare a parameter where it is used, and pass it from the config: `{name}: << {full} >>`"
+        ));
+        self.compiler.sink.emit_in(&self.view.scope, draft);
+        Value::Broken
     }
 
     fn matrix(&self, name: &str) -> Value<'s> {

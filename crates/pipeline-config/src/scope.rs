@@ -37,12 +37,15 @@ pub(crate) struct Call {
     pub(crate) depth: usize,
     /// Whether the caller passed something that a mistake inside may come from.
     pub(crate) has_arguments: bool,
+    /// Whether it leads into another orb.
+    pub(crate) enters: bool,
 }
 
 impl<'s> Scope<'s> {
-    /// The scope inside something called from here.
+    /// The scope inside something called from here, which is defined among `home`.
     pub(crate) fn called(
         &self,
+        home: &Rc<Definitions<'s>>,
         what: String,
         definition: Place,
         place: Place,
@@ -56,9 +59,10 @@ impl<'s> Scope<'s> {
             from: self.call.clone(),
             depth,
             has_arguments: !parameters.is_empty(),
+            enters: !Rc::ptr_eq(home, &self.definitions) && home.orb.is_some(),
         };
         Rc::new(Self {
-            definitions: Rc::clone(&self.definitions),
+            definitions: Rc::clone(home),
             parameters: Some(Rc::new(parameters)),
             matrix: None,
             templates: self.templates,
@@ -206,7 +210,7 @@ impl Resolved<'_> {
                 Value::Bool(_) => "a boolean",
                 Value::Int(_) => "a whole number",
                 Value::Float(_) => "a number",
-                Value::Text(_) => "text",
+                Value::Text(_) | Value::Named(_) => "text",
                 Value::Node(_) => "a list or map",
             },
             Shape::List(_) => "a list",

@@ -2,15 +2,15 @@
 //! jobs has its mistake once) and stops at a limit.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use airlock_yaml_tree::{Place, Tree};
+use airlock_yaml_tree::{FileId, Place, Tree};
 
 use crate::anchors::Anchors;
 use crate::diagnostic::{Code, Diagnostic, Edit, Fix, Position, Related, Severity};
 use crate::limits::MAX_DIAGNOSTICS;
 use crate::mending::{self, Change};
-use crate::scope::Scope;
+use crate::scope::{Call, Scope};
 use crate::suggest;
 
 /// A diagnostic before its places are looked up.
@@ -100,7 +100,14 @@ pub(crate) struct Sink<'s> {
     seen: RefCell<BTreeSet<(Code, Position, String)>>,
     errors: Cell<bool>,
     anchors: RefCell<Vec<Option<Anchors<'s>>>>,
+    /// Where each orb is declared, in the config or in another orb.
+    declared: RefCell<BTreeMap<FileId, Place>>,
+    /// The last place of the config itself from which something was called.
+    from: Cell<Option<Place>>,
 }
+
+/// The config itself; the other files are orbs.
+const CONFIG: FileId = FileId(0);
 
 impl<'s> Sink<'s> {
     pub(crate) fn new(files: Vec<(&'s str, &'s Tree)>) -> Self {
@@ -110,11 +117,24 @@ impl<'s> Sink<'s> {
             found: RefCell::default(),
             seen: RefCell::default(),
             errors: Cell::new(false),
+            declared: RefCell::default(),
+            from: Cell::new(None),
         }
     }
 
-    /// Takes a diagnostic that no call led to.
-    pub(crate) fn emit(&self, draft: Draft) {
+    /// Takes a diagnostic that no call led to. One inside an orb also shows how the config came to that orb.
+    pub(crate) fn emit(&self, mut draft: Draft) {
+        if draft.place.file != CONFIG {
+            // Who wrote the config cannot mend an orb, and need not be warned of what works.
+            if draft.severity == Severity::Warning {
+                return;
+            }
+            if !draft.related.iter().any(|(place, _)| place.file == CONFIG) {
+                for place in self.declarations(draft.place.file) {
+                    draft = draft.related(place, "this orb is imported here");
+                }
+            }
+        }
         if draft.severity == Severity::Error {
             self.errors.set(true);
         }
@@ -132,6 +152,8 @@ impl<'s> Sink<'s> {
             mending::rename(tree, draft.place, &from, &to)
         });
         let fixes = rename.into_iter().chain(draft.changes);
+        // Nobody who reads this can change an orb.
+        let fixes = fixes.filter(|_| draft.place.file == CONFIG);
         let fixes = fixes.map(|change| self.fix(change)).collect();
         let mut places = draft.related;
         if !draft.code.is_of_yaml() {
@@ -195,10 +217,58 @@ impl<'s> Sink<'s> {
     /// Takes a diagnostic found while following calls; adds the places of those calls that passed something on.
     pub(crate) fn emit_in(&self, scope: &Scope<'_>, mut draft: Draft) {
         const SHOWN_CALLS: usize = 3;
-        for call in scope.calls().filter(|call| call.has_arguments).take(SHOWN_CALLS) {
+        let shown = |call: &&Call| call.has_arguments || call.enters;
+        let mut left = SHOWN_CALLS;
+        // The call in the config that led into an orb is shown however far away it is.
+        let mut wanted = draft.place.file != CONFIG;
+        for call in scope.calls().filter(shown) {
+            let first_in_config = wanted && call.place.file == CONFIG;
+            if left == 0 && !first_in_config {
+                continue;
+            }
+            left = left.saturating_sub(1);
+            wanted &= !first_in_config;
             draft = draft.related(call.place, format!("in {}, called here", call.what));
         }
         self.emit(draft);
+    }
+
+    /// Takes what is missing to an orb and was not needed: a warning where the config imports that orb.
+    pub(crate) fn emit_unneeded(&self, mut draft: Draft) {
+        let Some(place) = self.declarations(draft.place.file).pop() else {
+            return;
+        };
+        let inner = std::mem::replace(&mut draft.place, place);
+        draft.severity = Severity::Warning;
+        draft.hint = Some("nothing that runs needs it so far".to_owned());
+        self.emit(draft.related(inner, "an orb imports it here"));
+    }
+
+    /// Notes where an orb is declared; the first place is kept.
+    pub(crate) fn imported(&self, file: FileId, place: Place) {
+        self.declared.borrow_mut().entry(file).or_insert(place);
+    }
+
+    /// The declarations that led to an orb, the config's own last.
+    fn declarations(&self, file: FileId) -> Vec<Place> {
+        let declared = self.declared.borrow();
+        let mut places: Vec<Place> = Vec::new();
+        let mut file = file;
+        while file != CONFIG
+            && let Some(place) = declared.get(&file)
+            && !places.contains(place)
+        {
+            places.push(*place);
+            file = place.file;
+        }
+        places
+    }
+
+    /// Notes a place from which something is called.
+    pub(crate) fn came_from(&self, place: Place) {
+        if place.file == CONFIG {
+            self.from.set(Some(place));
+        }
     }
 
     /// Whether further diagnostics would be dropped.
@@ -221,8 +291,13 @@ impl<'s> Sink<'s> {
         found
     }
 
-    /// The line and column where a place begins.
+    /// The line and column where a place begins; for one in an orb, those of the call in the config that led there.
     pub(crate) fn plan_place(&self, place: Place) -> airlock_domain::plan::Place {
+        let place = if place.file == CONFIG {
+            place
+        } else {
+            self.from.get().unwrap_or(place)
+        };
         let position = self.position(place);
         airlock_domain::plan::Place {
             line: position.line,

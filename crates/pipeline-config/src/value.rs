@@ -1,6 +1,10 @@
 //! Values while compiling: what an expression gives and what an argument is.
 
-use crate::scope::View;
+use std::rc::Rc;
+
+use airlock_yaml_tree::Place;
+
+use crate::scope::{Scope, View};
 
 /// A typed value.
 #[derive(Clone, Debug)]
@@ -11,10 +15,36 @@ pub(crate) enum Value<'s> {
     Int(i64),
     Float(f64),
     Text(String),
+    /// The name of an executor: text that is looked up where it was written, not where it is used.
+    Named(Named<'s>),
     /// A list of steps or an executor with parameters: still a piece of the file, with the scope of its caller.
     Node(View<'s>),
     /// Something was wrong and has been reported; whoever reads it stays silent.
     Broken,
+}
+
+/// A name with what it means.
+#[derive(Clone, Debug)]
+pub(crate) struct Named<'s> {
+    pub(crate) text: String,
+    pub(crate) place: Place,
+    pub(crate) scope: Rc<Scope<'s>>,
+}
+
+impl Value<'_> {
+    /// As one value among others: a name is text there.
+    pub(crate) fn unnamed(self) -> Self {
+        match self {
+            Self::Named(name) => Self::Text(name.text),
+            Self::Null
+            | Self::Bool(_)
+            | Self::Int(_)
+            | Self::Float(_)
+            | Self::Text(_)
+            | Self::Node(_)
+            | Self::Broken => self,
+        }
+    }
 }
 
 impl Value<'_> {
@@ -25,7 +55,7 @@ impl Value<'_> {
             Self::Bool(_) => "boolean",
             Self::Int(_) => "integer",
             Self::Float(_) => "number",
-            Self::Text(_) => "string",
+            Self::Text(_) | Self::Named(_) => "string",
             Self::Node(view) if view.node.as_sequence().is_some() => "list",
             Self::Node(_) => "map",
         }
@@ -44,6 +74,7 @@ impl Value<'_> {
             Self::Int(value) => *value != 0,
             Self::Float(value) => *value != 0.0 && !value.is_nan(),
             Self::Text(text) => !text.is_empty(),
+            Self::Named(name) => !name.text.is_empty(),
             Self::Node(_) => true,
         }
     }
@@ -63,6 +94,7 @@ impl Value<'_> {
                 | Self::Int(_)
                 | Self::Float(_)
                 | Self::Text(_)
+                | Self::Named(_)
                 | Self::Node(_)
                 | Self::Broken,
                 _,
@@ -78,6 +110,7 @@ impl Value<'_> {
             Self::Int(value) => Some(value.to_string()),
             Self::Float(value) => Some(value.to_string()),
             Self::Text(text) => Some(text.clone()),
+            Self::Named(name) => Some(name.text.clone()),
             Self::Node(_) | Self::Broken => None,
         }
     }
@@ -98,7 +131,9 @@ impl Value<'_> {
                     "map"
                 }
             ),
-            Self::Bool(_) | Self::Int(_) | Self::Float(_) => self.to_text().unwrap_or_default(),
+            Self::Bool(_) | Self::Int(_) | Self::Float(_) | Self::Named(_) => {
+                self.to_text().unwrap_or_default()
+            }
         }
     }
 }

@@ -24,7 +24,8 @@ fn source(folder: &Path) -> Source {
 
 fn compiled(folder: &Path) -> String {
     let source = source(folder);
-    let (plan, diagnostics) = compile(&source, &inputs::of_case(folder));
+    let inputs = inputs::of_case(folder);
+    let (plan, diagnostics) = compile(&source, &inputs);
     let errors = diagnostics
         .iter()
         .any(airlock_pipeline_config::Diagnostic::is_error);
@@ -37,7 +38,11 @@ fn compiled(folder: &Path) -> String {
     let mut out = plan.map_or("no plan\n".to_owned(), |plan| report::plan(&plan));
     if !diagnostics.is_empty() {
         out.push('\n');
-        out.push_str(&render::text(&diagnostics, &[source], render::Color::Never));
+        out.push_str(&render::text(
+            &diagnostics,
+            [&source].into_iter().chain(inputs.orbs.sources()),
+            render::Color::Never,
+        ));
         out.push_str(&render::summary(&diagnostics));
         out.push('\n');
     }
@@ -102,7 +107,11 @@ fn every_error_has_its_place() {
                 !diagnostic.message.is_empty() && !diagnostic.message.contains('\n'),
                 "{diagnostic:?}"
             );
-            assert_eq!(diagnostic.position.file, "config.yml");
+            let mut places = diagnostic.related.iter().map(|related| &related.position);
+            assert!(
+                diagnostic.position.file == "config.yml" || places.any(|place| place.file == "config.yml"),
+                "what is wrong in an orb names the config too: {diagnostic:?}"
+            );
         }
     }
 }

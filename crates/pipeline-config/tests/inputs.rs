@@ -2,8 +2,10 @@
 
 use std::path::Path;
 
-use airlock_pipeline_config::{Inputs, ParameterValue, PipelineValues};
+use airlock_pipeline_config::{Inputs, ParameterValue, PipelineValues, Source};
 use serde_json::Value;
+
+use crate::orb_folder::OrbFolder;
 
 /// A push to `main`.
 pub(crate) fn push() -> Inputs {
@@ -22,8 +24,19 @@ pub(crate) fn push() -> Inputs {
     }
 }
 
-/// The inputs of a case's folder.
+/// The inputs of a case's folder: `inputs.json`, and the orbs of `orbs/`.
 pub(crate) fn of_case(folder: &Path) -> Inputs {
+    let mut inputs = written(folder);
+    let bytes = std::fs::read(folder.join("config.yml")).expect("a case has a config.yml");
+    let orbs = OrbFolder {
+        root: folder.join("orbs"),
+        shown: "orbs/",
+    };
+    inputs.orbs = orbs.gather(&Source::new("config.yml", bytes), &inputs);
+    inputs
+}
+
+fn written(folder: &Path) -> Inputs {
     let mut inputs = push();
     let Ok(text) = std::fs::read_to_string(folder.join("inputs.json")) else {
         return inputs;
@@ -47,6 +60,13 @@ pub(crate) fn of_case(folder: &Path) -> Inputs {
                 for (name, value) in value.as_object().expect("values is an object") {
                     inputs.pipeline.other.insert(name.clone(), parameter(value));
                 }
+            }
+            "orb_url_prefixes" => {
+                let prefixes = value.as_array().expect("orb_url_prefixes is a list");
+                inputs.orb_url_prefixes = prefixes
+                    .iter()
+                    .filter_map(|prefix| prefix.as_str().map(str::to_owned))
+                    .collect();
             }
             other => panic!("inputs.json has no key {other}"),
         }

@@ -72,8 +72,8 @@ pub fn parse_file(file: FileId, bytes: &[u8]) -> Parsed {
     }
     tidy(&mut problems);
     let tree = Tree {
-        comments: builder.comments,
-        nodes: builder.nodes,
+        comments: Arc::new(builder.comments),
+        nodes: Arc::new(builder.nodes),
         root: builder.root,
         ..empty(file, source)
     };
@@ -156,9 +156,9 @@ fn empty(file: FileId, source: &str) -> Tree {
     Tree {
         file,
         source: Arc::from(source),
-        lines: LineIndex::new(source),
-        comments: Vec::new(),
-        nodes: Vec::new(),
+        lines: Arc::new(LineIndex::new(source)),
+        comments: Arc::default(),
+        nodes: Arc::default(),
         root: None,
     }
 }

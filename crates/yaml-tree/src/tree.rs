@@ -6,14 +6,14 @@ use std::sync::Arc;
 use crate::span::LineIndex;
 use crate::{Comment, FileId, Location, Node, Place, Span, Style};
 
-/// One parsed file.
+/// One parsed file. Clones share what was parsed.
 #[derive(Clone, Debug)]
 pub struct Tree {
     pub(crate) file: FileId,
     pub(crate) source: Arc<str>,
-    pub(crate) lines: LineIndex,
-    pub(crate) comments: Vec<Comment>,
-    pub(crate) nodes: Vec<Stored>,
+    pub(crate) lines: Arc<LineIndex>,
+    pub(crate) comments: Arc<Vec<Comment>>,
+    pub(crate) nodes: Arc<Vec<Stored>>,
     pub(crate) root: Option<Link>,
 }
 
@@ -83,6 +83,12 @@ impl Tree {
     /// The file this tree was parsed from.
     pub fn file(&self) -> FileId {
         self.file
+    }
+
+    /// The same tree as another one of several files: what is parsed once can stand in many runs.
+    #[must_use]
+    pub fn in_file(&self, file: FileId) -> Self {
+        Self { file, ..self.clone() }
     }
 
     /// The text that spans point into.

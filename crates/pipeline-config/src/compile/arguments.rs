@@ -13,7 +13,7 @@ use crate::mending::Change;
 use crate::scope::{Pair, Resolved, Scope, Shape, View};
 use crate::sink::Draft;
 use crate::suggest;
-use crate::value::Value;
+use crate::value::{Named, Value};
 
 /// One argument, evaluated where the call stands.
 pub(crate) struct Argument<'a, 's> {
@@ -211,13 +211,16 @@ fn typed<'s>(kind: ParameterType, value: &Resolved<'s>) -> Value<'s> {
         (ParameterType::Steps, Shape::List(_)) | (ParameterType::Executor, Shape::Map(_)) => {
             Some(as_node(value))
         }
+        (ParameterType::Executor, Shape::Written(scalar)) => {
+            (!scalar.is_null()).then(|| name_of(value, scalar.text))
+        }
+        (ParameterType::Executor, Shape::Computed(Value::Text(text))) => Some(name_of(value, text)),
         // A pipeline value that this pipeline does not have is empty text.
         (ParameterType::String, Shape::Computed(Value::Null)) => Some(Value::Text(String::new())),
         (ParameterType::Boolean, Shape::Written(scalar)) => scalar.as_bool().map(Value::Bool),
-        (
-            ParameterType::Enum | ParameterType::Executor | ParameterType::EnvVarName,
-            Shape::Written(scalar),
-        ) => (!scalar.is_null()).then(|| Value::Text(scalar.text.to_owned())),
+        (ParameterType::Enum | ParameterType::EnvVarName, Shape::Written(scalar)) => {
+            (!scalar.is_null()).then(|| Value::Text(scalar.text.to_owned()))
+        }
         (ParameterType::Enum, Shape::Computed(computed)) => computed.to_text().map(Value::Text),
         (_, Shape::Written(_) | Shape::Computed(_)) => Some(plain(value)),
         (_, Shape::List(_) | Shape::Map(_)) => None,
@@ -228,7 +231,7 @@ fn typed<'s>(kind: ParameterType, value: &Resolved<'s>) -> Value<'s> {
         }
         ParameterType::Boolean => matches!(value, Value::Bool(_)),
         ParameterType::Integer => matches!(value, Value::Int(_)),
-        ParameterType::Executor => matches!(value, Value::Text(_) | Value::Node(_)),
+        ParameterType::Executor => matches!(value, Value::Named(_) | Value::Node(_)),
         ParameterType::Steps => matches!(value, Value::Node(_)),
     };
     found.filter(suits).unwrap_or(Value::Broken)
@@ -247,6 +250,15 @@ pub(crate) fn plain<'s>(value: &Resolved<'s>) -> Value<'s> {
         Shape::Computed(computed) => computed.clone(),
         Shape::List(_) | Shape::Map(_) => as_node(value),
     }
+}
+
+/// An executor's name means what it means to the caller.
+fn name_of<'s>(value: &Resolved<'s>, text: &str) -> Value<'s> {
+    Value::Named(Named {
+        text: text.to_owned(),
+        place: value.place,
+        scope: Rc::clone(&value.scope),
+    })
 }
 
 fn as_node<'s>(value: &Resolved<'s>) -> Value<'s> {

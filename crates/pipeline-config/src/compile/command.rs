@@ -5,35 +5,27 @@ use std::rc::Rc;
 
 use airlock_domain::plan::Step;
 
-use super::Compiler;
 use super::arguments::Call;
 use super::parameters::Owner;
 use super::steps::Called;
+use super::{Compiler, Element, Found};
 use crate::diagnostic::Code;
 use crate::fields::Fields;
 use crate::keys::COMMAND;
 use crate::limits::MAX_CALL_DEPTH;
-use crate::scope::{Pair, Shape};
+use crate::scope::Pair;
 use crate::sink::Draft;
 
 impl<'s> Compiler<'s> {
     /// Compiles one call of a command.
-    pub(crate) fn command(&self, definition: &Pair<'s>, called: &Called<'_, 's>, out: &mut Vec<Step>) {
-        let what = format!("command `{}`", definition.name);
+    pub(crate) fn command(&self, found: &Found<'s>, called: &Called<'_, 's>, out: &mut Vec<Step>) {
+        let definition = &found.definition;
+        let what = found.what(Element::Command);
         if !self.may_call(definition, &what, called) {
             return;
         }
-        let outer = Self::outer_scope(Rc::clone(&called.scope.definitions), called.scope.templates);
+        let outer = Self::outer_scope(Rc::clone(&found.home), called.scope.templates);
         let value = self.resolve(&Self::in_scope(definition, &outer));
-        if matches!(value.shape, Shape::Written(_)) && !value.is_absent() {
-            self.not_yet(
-                definition.key,
-                &outer,
-                definition.name,
-                "commands that rename an orb's",
-            );
-            return;
-        }
         let Some(map) = self.map(&value, &what) else {
             return;
         };
@@ -53,9 +45,13 @@ impl<'s> Compiler<'s> {
             beside: &[],
         };
         let values = self.bind(&call, &declared, &given, &BTreeMap::new());
-        let inner = called
-            .scope
-            .called(what.clone(), definition.value.place(), called.place, values);
+        let inner = called.scope.called(
+            &found.home,
+            what.clone(),
+            definition.value.place(),
+            called.place,
+            values,
+        );
         let value = self.resolve(&Self::in_scope(definition, &inner));
         let Some(map) = self.map(&value, &what) else {
             return;

@@ -1,36 +1,18 @@
 //! The top of the file: its version, its definitions, and which workflows there are.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use airlock_domain::plan::Plan;
 use airlock_yaml_tree::{Place, Span, Tree};
 
-use super::Compiler;
+use super::{Compiler, Definitions};
 use crate::diagnostic::Code;
 use crate::fields::Fields;
 use crate::keys::{Support, TOP};
 use crate::scope::{Map, Pair, Scope, Shape, View};
 use crate::sink::Draft;
 use crate::suggest;
-
-/// What the file defines by name. Holds nodes, not values: a definition means something only where it is called.
-#[derive(Default)]
-pub(crate) struct Definitions<'s> {
-    pub(crate) jobs: BTreeMap<&'s str, Pair<'s>>,
-    pub(crate) commands: BTreeMap<&'s str, Pair<'s>>,
-    pub(crate) executors: BTreeMap<&'s str, Pair<'s>>,
-    /// Names under which orbs are known; what they hold is not.
-    pub(crate) orbs: BTreeSet<&'s str>,
-}
-
-impl Definitions<'_> {
-    /// Whether a name such as `node/test` is an orb's. That orbs are not supported is said once, where they are named.
-    pub(crate) fn is_of_orb(&self, name: &str) -> bool {
-        name.split_once('/')
-            .is_some_and(|(orb, _)| self.orbs.contains(orb))
-    }
-}
 
 impl<'s> Compiler<'s> {
     /// Compiles the document.
@@ -70,15 +52,18 @@ impl<'s> Compiler<'s> {
                 BTreeMap::new()
             },
             orbs: if templates {
-                self.definitions(&top, "orbs").into_keys().collect()
+                self.imports(&top)
             } else {
-                BTreeSet::new()
+                BTreeMap::new()
             },
+            orb: None,
         };
         self.check_job_names(&definitions);
         self.check_names(&definitions);
         let scope = Self::outer_scope(Rc::new(definitions), templates);
-        self.workflows(&top, &scope).map(|workflows| Plan { workflows })
+        let workflows = self.workflows(&top, &scope);
+        self.tell_of_unneeded_imports();
+        workflows.map(|workflows| Plan { workflows })
     }
 
     /// Whether the file is of version 2.1, where `<< >>` means something.
@@ -143,7 +128,7 @@ impl<'s> Compiler<'s> {
         }
     }
 
-    /// `setup: false` and an empty `orbs:` ask for nothing.
+    /// `setup: false` asks for nothing.
     fn check_later(&self, pair: &Pair<'s>, feature: &str) {
         let value = self.resolve(&pair.value);
         let asks_for_nothing = match &value.shape {
@@ -156,7 +141,7 @@ impl<'s> Compiler<'s> {
         }
     }
 
-    fn definitions(&self, top: &Fields<'s>, name: &'static str) -> BTreeMap<&'s str, Pair<'s>> {
+    pub(crate) fn definitions(&self, top: &Fields<'s>, name: &'static str) -> BTreeMap<&'s str, Pair<'s>> {
         let Some(field) = top.get(self, name) else {
             return BTreeMap::new();
         };

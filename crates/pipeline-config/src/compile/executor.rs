@@ -6,17 +6,16 @@ use std::rc::Rc;
 use airlock_domain::{ImageName, plan::Executor};
 use airlock_yaml_tree::Place;
 
-use super::Compiler;
 use super::arguments::Call;
 use super::environment::{Variables, merge};
 use super::names::shell_words;
 use super::parameters::Owner;
+use super::{Compiler, Element, Found};
 use crate::diagnostic::Code;
 use crate::fields::{Field, Fields};
 use crate::keys::{DOCKER, EXECUTOR};
 use crate::scope::{Pair, Resolved, Scope, Shape};
 use crate::sink::Draft;
-use crate::suggest;
 
 /// The keys that executors and jobs share.
 #[derive(Default)]
@@ -149,54 +148,35 @@ impl<'s> Compiler<'s> {
 
     /// `executor: name` or `executor: {name: …, arguments}`.
     fn reference(&self, field: &Field<'s>) -> Option<Settings> {
-        let (name, place, given) = match &field.value.shape {
+        let (name, place, scope, given) = match &field.value.shape {
             Shape::Map(map) => {
                 let fields = Fields::open(map, field.key, "`executor`");
                 let name = fields.need(self, "name", "add the executor's `name`")?;
-                (self.text(&name.value, "`name`")?, name.value.place, fields.rest())
+                let text = self.text(&name.value, "`name`")?;
+                (text, name.value.place, name.value.scope, fields.rest())
             }
             Shape::Written(_) | Shape::Computed(_) | Shape::List(_) => (
                 self.text(&field.value, "`executor`")?,
                 field.value.place,
+                Rc::clone(&field.value.scope),
                 Vec::new(),
             ),
         };
-        let scope = &field.value.scope;
-        let definitions = &scope.definitions;
-        if definitions.is_of_orb(&name) {
-            return None;
-        }
-        let found = definitions.executors.get(name.as_str());
-        let definition = found.or_else(|| {
-            let known: Vec<&str> = definitions.executors.keys().copied().collect();
-            let message = format!("Cannot find a definition for executor named {name}");
-            let draft = Draft::error(Code::UNKNOWN_EXECUTOR, place, message).did_you_mean(&name, &known);
-            self.sink.emit_in(scope, draft);
-            // Reading on with the one that was meant finds what else is wrong.
-            suggest::nearest(&name, known).and_then(|near| definitions.executors.get(near))
-        })?;
-        self.executor(definition, place, &given, scope)
+        let found = self.find_or_tell(Element::Executor, &name, place, &scope)?;
+        self.executor(&found, place, &given, &scope)
     }
 
     fn executor(
         &self,
-        definition: &Pair<'s>,
+        found: &Found<'s>,
         place: Place,
         given: &[Pair<'s>],
         scope: &Rc<Scope<'s>>,
     ) -> Option<Settings> {
-        let what = format!("executor `{}`", definition.name);
-        let outer = Self::outer_scope(Rc::clone(&scope.definitions), scope.templates);
+        let definition = &found.definition;
+        let what = found.what(Element::Executor);
+        let outer = Self::outer_scope(Rc::clone(&found.home), scope.templates);
         let value = self.resolve(&Self::in_scope(definition, &outer));
-        if matches!(value.shape, Shape::Written(_)) {
-            self.not_yet(
-                definition.key,
-                scope,
-                definition.name,
-                "executors that rename an orb's",
-            );
-            return None;
-        }
         let map = self.map(&value, &what)?;
         let declared = self.parameters_of(&Fields::open(&map, definition.key, &what), Owner::Executor);
         let call = Call {
@@ -207,7 +187,7 @@ impl<'s> Compiler<'s> {
             beside: &[],
         };
         let values = self.bind(&call, &declared, given, &BTreeMap::new());
-        let inner = scope.called(what.clone(), definition.value.place(), place, values);
+        let inner = scope.called(&found.home, what.clone(), definition.value.place(), place, values);
         let value = self.resolve(&Self::in_scope(definition, &inner));
         let map = self.map(&value, &what)?;
         self.record_layer(&map);

@@ -9,13 +9,12 @@ use airlock_yaml_tree::Place;
 
 use super::job::JobCall;
 use super::record::RecordedEntry;
-use super::{Compiler, matrix};
+use super::{Compiler, Element, matrix};
 use crate::diagnostic::Code;
 use crate::fields::Fields;
 use crate::keys::{APPROVAL_INVOCATION, INVOCATION, Support};
 use crate::scope::{Map, Pair, Resolved, Scope, Shape, View};
 use crate::sink::Draft;
-use crate::suggest;
 
 /// A job of a workflow before names are settled.
 pub(crate) struct Instance {
@@ -237,26 +236,22 @@ impl<'s> Compiler<'s> {
         scope: &Rc<Scope<'s>>,
         combination: &BTreeMap<String, Resolved<'s>>,
     ) -> Option<JobBody> {
-        let definitions = &scope.definitions;
-        if definitions.is_of_orb(entry.name) {
-            return None;
-        }
-        let found = definitions.jobs.get(entry.name);
-        // Reading on with the job that was meant finds what else is wrong.
-        let meant = || suggest::nearest(entry.name, definitions.jobs.keys().copied());
-        let Some(definition) = found.or_else(|| meant().and_then(|name| definitions.jobs.get(name))) else {
-            self.unknown_job(entry, scope);
-            return None;
-        };
-        if found.is_none() {
-            self.unknown_job(entry, scope);
-        }
+        let found = self.find_or_tell(Element::Job, entry.name, entry.place, scope);
         let (pre_steps, post_steps) = match fields {
             Some(fields) => (
                 fields.get(self, "pre-steps").map(|field| field.value),
                 fields.get(self, "post-steps").map(|field| field.value),
             ),
             None => (None, None),
+        };
+        let Some(found) = found else {
+            // The steps around a job that cannot be had are the config's own.
+            for (steps, what) in [(&pre_steps, "`pre-steps`"), (&post_steps, "`post-steps`")] {
+                if let Some(steps) = steps {
+                    self.steps(steps, what, 0, &mut Vec::new());
+                }
+            }
+            return None;
         };
         let given = fields.map_or_else(Vec::new, |fields| self.own_arguments(fields));
         let call = JobCall {
@@ -268,14 +263,7 @@ impl<'s> Compiler<'s> {
             post_steps,
             in_workflow: true,
         };
-        self.job(definition, &call)
-    }
-
-    fn unknown_job(&self, entry: &Entry<'_, 's>, scope: &Rc<Scope<'s>>) {
-        let known: Vec<&str> = scope.definitions.jobs.keys().copied().collect();
-        let message = format!("Cannot find a definition for job named {}", entry.name);
-        let draft = Draft::error(Code::UNKNOWN_JOB, entry.place, message).did_you_mean(entry.name, &known);
-        self.sink.emit_in(scope, draft);
+        self.job(&found, &call)
     }
 
     /// What stands beside the entry's own keys: the job's arguments.

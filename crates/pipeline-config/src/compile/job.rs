@@ -8,13 +8,13 @@ use airlock_domain::plan::{BuildJob, JobBody};
 use airlock_domain::{ResourceClass, plan::Step};
 use airlock_yaml_tree::Place;
 
-use super::Compiler;
 use super::arguments::Call;
 use super::parameters::Owner;
+use super::{Compiler, Element, Found};
 use crate::diagnostic::Code;
 use crate::fields::Fields;
 use crate::keys::{APPROVAL_JOB, INVOCATION, JOB};
-use crate::scope::{Pair, Resolved, Scope, Shape};
+use crate::scope::{Pair, Resolved, Scope};
 use crate::sink::Draft;
 
 /// Where steps run when nobody says.
@@ -36,19 +36,11 @@ pub(crate) struct JobCall<'a, 's> {
 
 impl<'s> Compiler<'s> {
     /// Compiles a job for one call.
-    pub(crate) fn job(&self, definition: &Pair<'s>, call: &JobCall<'_, 's>) -> Option<JobBody> {
-        let what = format!("job `{}`", definition.name);
-        let outer = Self::outer_scope(Rc::clone(&call.scope.definitions), call.scope.templates);
+    pub(crate) fn job(&self, found: &Found<'s>, call: &JobCall<'_, 's>) -> Option<JobBody> {
+        let definition = &found.definition;
+        let what = found.what(Element::Job);
+        let outer = Self::outer_scope(Rc::clone(&found.home), call.scope.templates);
         let value = self.resolve(&Self::in_scope(definition, &outer));
-        if matches!(value.shape, Shape::Written(_)) && !value.is_absent() {
-            self.not_yet(
-                definition.key,
-                &outer,
-                definition.name,
-                "jobs that rename an orb's",
-            );
-            return None;
-        }
         let map = self.map(&value, &what)?;
         let open = Fields::open(&map, definition.key, &what);
         let declared = if outer.templates {
@@ -64,9 +56,13 @@ impl<'s> Compiler<'s> {
             beside: INVOCATION,
         };
         let values = self.bind(&binding, &declared, call.given, call.matrix);
-        let inner = call
-            .scope
-            .called(what.clone(), definition.value.place(), call.place, values);
+        let inner = call.scope.called(
+            &found.home,
+            what.clone(),
+            definition.value.place(),
+            call.place,
+            values,
+        );
         let value = self.resolve(&Self::in_scope(definition, &inner));
         let map = self.map(&value, &what)?;
         self.record_layer(&map);

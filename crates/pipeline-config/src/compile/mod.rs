@@ -4,11 +4,13 @@ mod arguments;
 mod command;
 mod condition;
 mod config;
+mod definitions;
 mod deprecated;
 mod environment;
 mod executor;
 mod filters;
 mod graph;
+mod imports;
 mod invocation;
 mod job;
 mod matrix;
@@ -28,7 +30,8 @@ use std::rc::Rc;
 use airlock_domain::plan::Plan;
 use airlock_yaml_tree::{FileId, ProblemCode, Severity as YamlSeverity, Tree, parse_file};
 
-pub(crate) use config::Definitions;
+pub(crate) use definitions::{Definitions, Element, Found, Search};
+use imports::OrbFiles;
 pub(crate) use parameters::{Declared, Owner, declared};
 use record::Recorder;
 
@@ -60,9 +63,18 @@ fn run(
     recorder: Option<Recorder>,
 ) -> (Option<Plan>, Option<Processed>, Vec<Diagnostic>) {
     let parsed = parse_file(FileId(0), &source.bytes);
-    let sink = Sink::new(vec![(&source.file, &parsed.tree)]);
-    let mut compiler = Compiler::new(inputs, sink);
+    let trees: Vec<Tree> = (1..)
+        .zip(inputs.orbs.found())
+        .map(|(number, (_, orb))| orb.parsed().tree.in_file(FileId(number)))
+        .collect();
+    let orbs = || inputs.orbs.found().zip(&trees);
+    let mut files = vec![(source.file.as_str(), &parsed.tree)];
+    files.extend(orbs().map(|((_, orb), tree)| (orb.source().file.as_str(), tree)));
+    let mut compiler = Compiler::new(inputs, Sink::new(files));
     compiler.recorder = recorder;
+    compiler.orbs.files = orbs()
+        .map(|((reference, orb), tree)| (reference, (orb, tree)))
+        .collect();
     compiler.yaml_problems(&parsed.tree, &parsed.problems);
     // What follows a break in the text is a guess; telling of its consequences would only hide the cause.
     let plan = if compiler.sink.has_errors() {
@@ -82,6 +94,7 @@ pub(crate) struct Compiler<'s> {
     pub(crate) budget: Budget,
     /// Only runs that want the compiled form have one.
     pub(crate) recorder: Option<Recorder>,
+    pub(crate) orbs: OrbFiles<'s>,
     pipeline_parameters: OnceCell<BTreeMap<String, Value<'s>>>,
     no_parameters: BTreeMap<String, Value<'s>>,
 }
@@ -94,6 +107,7 @@ impl<'s> Compiler<'s> {
             sink,
             budget: Budget::default(),
             recorder: None,
+            orbs: OrbFiles::default(),
             pipeline_parameters: OnceCell::new(),
             no_parameters: BTreeMap::new(),
         }

@@ -4,7 +4,7 @@ use airlock_domain::limits::STEPS_PER_JOB;
 use airlock_domain::plan::{Step, StepBody, StepWhen};
 use airlock_yaml_tree::Place;
 
-use super::Compiler;
+use super::{Compiler, Element, Search};
 use crate::diagnostic::Code;
 use crate::keys::{CHECKOUT, CONDITION, LATER_STEPS, STEPS, STORE_ARTIFACTS};
 use crate::limits::{MAX_CALL_DEPTH, MAX_PLAN_STEPS};
@@ -120,9 +120,15 @@ impl<'s> Compiler<'s> {
 
     fn step(&self, called: &Called<'_, 's>, out: &mut Vec<Step>) {
         // A local command may have the name of a built-in step; it hides it.
-        if let Some(definition) = called.scope.definitions.commands.get(called.name) {
-            self.command(definition, called, out);
-            return;
+        match self.find(Element::Command, called.name, called.place, called.scope) {
+            Search::Found(found) => {
+                self.command(&found, called, out);
+                // What follows in this list is not the command's.
+                self.sink.came_from(called.place);
+                return;
+            }
+            Search::Reported => return,
+            Search::Unknown => {}
         }
         // Early caches and artifacts were written with a dash; the service still takes them so.
         let name = called.name.replace('-', "_");
@@ -154,9 +160,6 @@ impl<'s> Compiler<'s> {
             return;
         }
         let definitions = &called.scope.definitions;
-        if definitions.is_of_orb(name) {
-            return;
-        }
         let commands = definitions.commands.keys().copied();
         let later = LATER_STEPS.iter().map(|(step, _)| *step);
         let known: Vec<&str> = commands.chain(STEPS.iter().copied()).chain(later).collect();
@@ -165,11 +168,26 @@ impl<'s> Compiler<'s> {
         let draft = Draft::error(Code::UNKNOWN_COMMAND, called.place, message)
             .maybe_hint(looks_like_shell.then(|| "a shell command is a `run` step: `- run: …`".to_owned()))
             .maybe_near(name, &known);
+        let near = suggest::nearest(name, known).map(str::to_owned);
+        let (draft, near) = match near {
+            Some(_) => (draft, near),
+            None if looks_like_shell => (draft, None),
+            None => {
+                let meant = self.meant(Element::Command, name, definitions);
+                // A list of commands is no help without the built-in steps.
+                let hint = meant.hint.filter(|_| meant.name.is_some() || name.contains('/'));
+                let draft = draft.maybe_hint(hint);
+                match meant.name {
+                    Some(near) => (draft.rename(name, &near), Some(near)),
+                    None => (draft, None),
+                }
+            }
+        };
         self.sink.emit_in(called.scope, draft);
-        if let Some(near) = suggest::nearest(name, known) {
+        if let Some(near) = near {
             // Reading on with the step that was meant finds what else is wrong.
             let called = Called {
-                name: near,
+                name: &near,
                 body: called.body.clone(),
                 ..*called
             };

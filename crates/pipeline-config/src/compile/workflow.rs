@@ -7,8 +7,8 @@ use airlock_domain::limits::JOBS_PER_WORKFLOW;
 use airlock_domain::plan::{LeftOut, PlannedJob, PlannedWorkflow};
 use airlock_domain::{JobName, WorkflowName};
 
-use super::Compiler;
 use super::job::JobCall;
+use super::{Compiler, Element, Search};
 use crate::diagnostic::Code;
 use crate::fields::Fields;
 use crate::keys::WORKFLOW;
@@ -114,17 +114,25 @@ impl<'s> Compiler<'s> {
 
     /// Without workflows, the job `build` runs.
     fn implicit(&self, top: &Fields<'s>, scope: &Rc<Scope<'s>>) -> Option<PlannedWorkflow> {
-        let Some(definition) = scope.definitions.jobs.get(IMPLICIT_JOB) else {
+        let start = top.get(self, "jobs").map_or(top.place, |field| field.key);
+        let place = scope
+            .definitions
+            .jobs
+            .get(IMPLICIT_JOB)
+            .map_or(start, |job| job.key);
+        let search = self.find(Element::Job, IMPLICIT_JOB, place, scope);
+        if matches!(search, Search::Unknown) {
             let message =
                 "Cannot find a job named build to run in the jobs: section of your configuration file.";
-            let place = top.get(self, "jobs").map_or(top.place, |field| field.key);
             let draft = Draft::error(Code::UNKNOWN_JOB, place, message)
                 .hint("add a job named `build`, or `workflows:` that name the jobs to run");
             self.sink.emit(draft);
+        }
+        let Search::Found(found) = search else {
             return None;
         };
         let call = JobCall {
-            place: definition.key,
+            place,
             scope,
             given: &[],
             matrix: &BTreeMap::new(),
@@ -133,15 +141,15 @@ impl<'s> Compiler<'s> {
             in_workflow: false,
         };
         self.record_job_begins();
-        let body = self.job(definition, &call);
-        let value = self.resolve(&View::new(definition.value.node, scope));
+        let body = self.job(&found, &call);
+        let value = self.resolve(&View::new(found.definition.value.node, scope));
         let map = self.map(&value, "job `build`")?;
-        let fields = Fields::open(&map, definition.key, "job `build`");
-        let left_out = self.job_branches(&fields, definition.key);
+        let fields = Fields::open(&map, place, "job `build`");
+        let left_out = self.job_branches(&fields, place);
         let job = PlannedJob {
             name: JobName::new(IMPLICIT_JOB).ok()?,
             definition: IMPLICIT_JOB.to_owned(),
-            place: self.sink.plan_place(definition.key),
+            place: self.sink.plan_place(place),
             requires: Vec::new(),
             contexts: Vec::new(),
             left_out,

@@ -45,7 +45,7 @@ pub(crate) const TOP: &[Key] = &[
         .default("false")
         .only("version 2.1")
         .templates(Templates::No),
-    later("orbs", "packages of jobs and commands")
+    yes("orbs")
         .about("Imports packages of jobs, commands and executors, each under a short name.")
         .of(Shape::Orbs)
         .only("version 2.1")

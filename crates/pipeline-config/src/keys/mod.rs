@@ -28,7 +28,7 @@ mod workflow;
 
 pub use built_in_steps::{BUILT_IN_STEPS, BuiltInStep};
 pub(crate) use built_in_steps::{LATER_STEPS, STEPS};
-pub(crate) use definitions::{COMMAND, MATCHES, PARAMETER, TOP};
+pub(crate) use definitions::{COMMAND, MATCHES, ORB, PARAMETER, TOP};
 pub(crate) use executors::{DOCKER, EXECUTOR};
 pub(crate) use job::{APPROVAL_JOB, JOB};
 pub use kind::Kind;

@@ -71,6 +71,7 @@ fn of_computed(value: &Value<'_>) -> Data {
         Value::Int(value) => Data::Number(value.to_string()),
         Value::Float(value) => Data::Number(value.to_string()),
         Value::Text(text) => Data::Text(text.clone()),
+        Value::Named(name) => Data::Text(name.text.clone()),
         Value::Null | Value::Node(_) | Value::Broken => Data::Text(String::new()),
     }
 }
