@@ -16,5 +16,6 @@ mod orb_folder;
 mod orbs;
 mod pack;
 mod pairs;
+mod processed;
 mod rendering;
 mod report;

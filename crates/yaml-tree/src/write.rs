@@ -237,7 +237,8 @@ fn looks_typed(text: &str) -> bool {
         return true;
     }
     let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
-    let numeric = unsigned.starts_with(|c: char| c.is_ascii_digit() || c == '.')
+    let numeric = unsigned.contains(|c: char| c.is_ascii_digit())
+        && unsigned.starts_with(|c: char| c.is_ascii_digit() || c == '.')
         && unsigned
             .chars()
             .all(|c| c.is_ascii_hexdigit() || "_,.:+-xoXOTtZz ".contains(c));
@@ -325,6 +326,7 @@ mod tests {
             "-race",
             "a: b".trim_end_matches(" b"),
             "<< x >>",
+            ".",
             "é",
         ] {
             let want = if plain == "a:" {

@@ -39,6 +39,7 @@ use crate::budget::Budget;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::inputs::{Inputs, Source};
 use crate::mending::Change;
+use crate::needs::orb_references;
 use crate::processed::Processed;
 use crate::scope::Scope;
 use crate::sink::{Draft, Sink};
@@ -83,8 +84,24 @@ fn run(
         compiler.config(&parsed.tree)
     };
     let plan = plan.filter(|_| !compiler.sink.has_errors());
-    let processed = compiler.recorder.take().filter(|_| plan.is_some());
-    (plan, processed.map(Recorder::finish), compiler.sink.finish())
+    let recorder = compiler.recorder.take().filter(|_| plan.is_some());
+    let processed = recorder.map(|recorder| recorder.finish(resolved_orbs(source, inputs)));
+    (plan, processed, compiler.sink.finish())
+}
+
+/// What each reference to an orb stood for; such lines head the compiled form.
+fn resolved_orbs(source: &Source, inputs: &Inputs) -> Vec<String> {
+    let mut lines = Vec::new();
+    for request in orb_references(source, inputs) {
+        let Some(Ok(orb)) = inputs.orbs.get(&request.reference) else {
+            continue;
+        };
+        let line = format!("Orb '{}' resolved to '{}'", request.reference, orb.resolved());
+        if !lines.contains(&line) {
+            lines.push(line);
+        }
+    }
+    lines
 }
 
 /// The state of one run.

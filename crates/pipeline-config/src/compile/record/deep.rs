@@ -13,9 +13,9 @@ use crate::value::Value;
 const ENVIRONMENT: &str = "environment";
 
 impl<'s> Compiler<'s> {
-    /// A map with its values filled in.
-    pub(super) fn deep_map(&self, map: &Map<'s>) -> Vec<(String, Data)> {
-        self.deep_entries(map, false, 0)
+    /// A map filled in, without some of its keys.
+    pub(super) fn deep_but(&self, map: &Map<'s>, without: &[&str]) -> Vec<(String, Data)> {
+        self.deep_entries(map, without, false, 0)
     }
 
     /// A view filled in.
@@ -36,25 +36,44 @@ impl<'s> Compiler<'s> {
                 .emit_in(&view.scope, Draft::error(Code::LIMIT, view.place(), message));
             return Data::Null;
         }
-        self.deep_shape(&self.resolve(view), variables, depth)
+        let value = self.resolve(view);
+        if variables && Self::is_nil(view, &value) {
+            return Data::Text("<nil>".to_owned());
+        }
+        self.deep_shape(&value, variables, depth)
+    }
+
+    /// A variable whose pipeline value is not there has a word for it.
+    fn is_nil(view: &View<'s>, value: &Resolved<'s>) -> bool {
+        match &value.shape {
+            Shape::Computed(Value::Null) => true,
+            Shape::Computed(Value::Text(text)) => text.is_empty() && Self::is_pipeline_value(view),
+            Shape::Computed(_) | Shape::Written(_) | Shape::List(_) | Shape::Map(_) => false,
+        }
     }
 
     fn deep_shape(&self, value: &Resolved<'s>, variables: bool, depth: usize) -> Data {
         match &value.shape {
             Shape::Written(scalar) => Data::of_scalar(*scalar),
-            Shape::Computed(Value::Null) if variables => Data::Text("<nil>".to_owned()),
             Shape::Computed(computed) => of_computed(computed),
             Shape::List(list) => Data::List(
                 list.iter()
                     .map(|item| self.deep_at(&item, variables, depth + 1))
                     .collect(),
             ),
-            Shape::Map(map) => Data::Map(self.deep_entries(map, variables, depth)),
+            Shape::Map(map) => Data::Map(self.deep_entries(map, &[], variables, depth)),
         }
     }
 
-    fn deep_entries(&self, map: &Map<'s>, variables: bool, depth: usize) -> Vec<(String, Data)> {
+    fn deep_entries(
+        &self,
+        map: &Map<'s>,
+        without: &[&str],
+        variables: bool,
+        depth: usize,
+    ) -> Vec<(String, Data)> {
         map.iter()
+            .filter(|pair| !without.contains(&pair.name))
             .map(|pair| {
                 let variables = variables || pair.name == ENVIRONMENT;
                 let value = self.deep_at(&pair.value, variables, depth + 1);

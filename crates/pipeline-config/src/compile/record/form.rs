@@ -10,7 +10,7 @@ use crate::processed::Processed;
 
 impl Recorder {
     /// What was noted, as a config.
-    pub(crate) fn finish(self) -> Processed {
+    pub(crate) fn finish(self, header: Vec<String>) -> Processed {
         let workflows = self.workflows.into_inner();
         let mut jobs = Jobs::new(&workflows);
         let mut listed: Vec<(String, Data)> = workflows
@@ -23,14 +23,6 @@ impl Recorder {
         config.extend(self.top.into_inner());
         config.push(("jobs".to_owned(), Data::Map(jobs.defined)));
         config.push(("workflows".to_owned(), Data::Map(listed)));
-        let mut seen = BTreeSet::new();
-        let header = self
-            .orbs
-            .into_inner()
-            .into_iter()
-            .filter(|orb| seen.insert(orb.clone()))
-            .map(|(reference, resolved)| format!("Orb '{reference}' resolved to '{resolved}'"))
-            .collect();
         Processed {
             header,
             config: Data::Map(config),

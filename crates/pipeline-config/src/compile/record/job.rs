@@ -27,11 +27,7 @@ impl<'s> Compiler<'s> {
     /// Notes the keys of a job, or, after them, those of the executor it runs in.
     pub(crate) fn record_layer(&self, map: &Map<'s>) {
         let Some(recorder) = &self.recorder else { return };
-        let mut layer = Layer::new();
-        for pair in map.iter().filter(|pair| !USED_UP.contains(&pair.name)) {
-            let value = self.deep(&pair.value);
-            layer.push((pair.name.to_owned(), value));
-        }
+        let layer = self.deep_but(map, &USED_UP);
         recorder.layers.borrow_mut().push(layer);
     }
 

@@ -29,8 +29,6 @@ pub(crate) struct Recorder {
     workflows: RefCell<Vec<RecordedWorkflow>>,
     /// Top-level keys that stay.
     top: RefCell<Vec<(String, Data)>>,
-    /// References of orbs with what they stood for.
-    orbs: RefCell<Vec<(String, String)>>,
 }
 
 /// Top-level keys that mean something in the compiled form too.
@@ -40,10 +38,11 @@ impl<'s> Compiler<'s> {
     /// Notes the keys of the file that stay.
     pub(crate) fn record_top(&self, map: &Map<'s>) {
         let Some(recorder) = &self.recorder else { return };
-        let mut kept = self.deep_map(map);
-        kept.retain(|(name, value)| {
-            KEPT_AT_THE_TOP.contains(&name.as_str()) && !matches!(value, Data::Null | Data::Bool(false))
-        });
-        *recorder.top.borrow_mut() = kept;
+        let kept = map
+            .iter()
+            .filter(|pair| KEPT_AT_THE_TOP.contains(&pair.name))
+            .map(|pair| (pair.name.to_owned(), self.deep(&pair.value)))
+            .filter(|(_, value)| !matches!(value, Data::Null | Data::Bool(false)));
+        *recorder.top.borrow_mut() = kept.collect();
     }
 }
