@@ -83,6 +83,13 @@ pub struct Diagnostic {
     pub fixes: Vec<Fix>,
 }
 
+/// The text of a code's page.
+macro_rules! page {
+    ($text:literal) => {
+        include_str!(concat!("../../../docs/diagnostics/", $text, ".md"))
+    };
+}
+
 /// Names every code once, so that the list of all of them cannot forget one.
 macro_rules! codes {
     ($($(#[doc = $doc:literal])+ $name:ident = $text:literal;)+) => {
@@ -91,6 +98,10 @@ macro_rules! codes {
 
             /// The codes of this crate; [`Code::all`] has those of the YAML too.
             const OWN: &'static [Self] = &[$(Self::$name),+];
+
+            /// The pages of the codes of this crate; one without a page does not compile.
+            const OWN_PAGES: &'static [(&'static str, &'static str)] =
+                &[$(($text, page!($text))),+];
         }
     };
 }
@@ -184,6 +195,26 @@ impl Code {
     /// The code as text.
     pub fn as_str(self) -> &'static str {
         self.0
+    }
+
+    /// The page of a code of this crate or of the YAML.
+    pub(crate) fn page_text(self) -> &'static str {
+        const YAML: [(&str, &str); 10] = [
+            ("yaml-syntax", page!("yaml-syntax")),
+            ("yaml-encoding", page!("yaml-encoding")),
+            ("yaml-limit", page!("yaml-limit")),
+            ("yaml-unknown-alias", page!("yaml-unknown-alias")),
+            ("yaml-recursive-alias", page!("yaml-recursive-alias")),
+            ("yaml-bad-merge", page!("yaml-bad-merge")),
+            ("yaml-duplicate-key", page!("yaml-duplicate-key")),
+            ("yaml-bad-key", page!("yaml-bad-key")),
+            ("yaml-many-documents", page!("yaml-many-documents")),
+            ("yaml-unknown-tag", page!("yaml-unknown-tag")),
+        ];
+        let mut pages = Self::OWN_PAGES.iter().chain(&YAML);
+        pages
+            .find(|(name, _)| *name == self.0)
+            .map_or("", |(_, page)| page)
     }
 
     /// Its page of the documentation, as a path in the project.

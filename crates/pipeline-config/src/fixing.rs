@@ -7,6 +7,10 @@ use crate::inputs::Source;
 /// overlaps an earlier one waits for the next run.
 pub fn apply_fixes(source: &Source, diagnostics: &[Diagnostic]) -> (Source, usize) {
     let here = |fix: &&Fix| fix.edits.iter().all(|edit| edit.position.file == source.file);
+    if std::str::from_utf8(&source.bytes).is_err() {
+        // Places count the bytes of the text as UTF-8, which are not those of the file.
+        return (source.clone(), 0);
+    }
     let mut taken: Vec<&crate::Edit> = Vec::new();
     let mut made = 0;
     for fix in diagnostics

@@ -28,6 +28,7 @@ mod mending;
 mod needs;
 mod orbs;
 mod pack;
+pub mod pages;
 mod pipeline_values;
 mod processed;
 mod regexes;

@@ -85,7 +85,8 @@ fn json() {
         },
         "related": [],
         "hint": "write `version: 2.1`; 2 and 2.0 are known too",
-        "fixes": []
+        "fixes": [],
+        "page": "docs/diagnostics/version.md"
       }
     ]
     "#);

@@ -22,13 +22,14 @@ mod run;
 mod steps;
 mod variable_text;
 mod workflow;
+mod yaml_problems;
 
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use airlock_domain::plan::Plan;
-use airlock_yaml_tree::{FileId, ProblemCode, Severity as YamlSeverity, Tree, parse_file};
+use airlock_yaml_tree::{FileId, parse_file};
 
 pub(crate) use definitions::{Definitions, Element, Found, Search};
 use imports::OrbFiles;
@@ -36,13 +37,12 @@ pub(crate) use parameters::{Declared, Owner, declared};
 use record::Recorder;
 
 use crate::budget::Budget;
-use crate::diagnostic::{Code, Diagnostic};
+use crate::diagnostic::Diagnostic;
 use crate::inputs::{Inputs, Source};
-use crate::mending::Change;
 use crate::needs::orb_references;
 use crate::processed::Processed;
 use crate::scope::Scope;
-use crate::sink::{Draft, Sink};
+use crate::sink::Sink;
 use crate::value::Value;
 
 /// Compiles a config for one trigger. The plan is there when, and only when, no diagnostic is an error.
@@ -144,41 +144,5 @@ impl<'s> Compiler<'s> {
             templates,
             call: None,
         })
-    }
-
-    /// Takes over what was wrong with the file as YAML.
-    pub(crate) fn yaml_problems(&self, tree: &Tree, problems: &[airlock_yaml_tree::Problem]) {
-        for problem in problems {
-            let (code, place) = (Code::yaml(problem.code), tree.place(problem.span));
-            let mut draft = match problem.severity {
-                YamlSeverity::Warning => Draft::warning(code, place, problem.message.clone()),
-                YamlSeverity::Error => {
-                    Draft::error(code, place, format!("Unable to parse YAML: {}", problem.message))
-                }
-            };
-            for (span, message) in &problem.related {
-                draft = draft.related(tree.place(*span), message.clone());
-            }
-            let change = match problem.code {
-                ProblemCode::DuplicateKey => problem
-                    .related
-                    .first()
-                    .and_then(|(first, _)| self.remove_entry(tree.place(*first))),
-                ProblemCode::Syntax
-                | ProblemCode::Encoding
-                | ProblemCode::Limit
-                | ProblemCode::UnknownAlias
-                | ProblemCode::RecursiveAlias
-                | ProblemCode::BadMerge
-                | ProblemCode::BadKey
-                | ProblemCode::ManyDocuments
-                | ProblemCode::UnknownTag => problem.fix.as_ref().map(|fix| Change {
-                    title: fix.title.clone(),
-                    edits: vec![(tree.place(fix.span), fix.text.clone())],
-                }),
-            };
-            self.sink
-                .emit(draft.maybe_hint(problem.hint.clone()).maybe_fix(change));
-        }
     }
 }

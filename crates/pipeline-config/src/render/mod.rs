@@ -1,7 +1,11 @@
-//! How diagnostics look: as text with the source line, and as JSON.
+//! How diagnostics look: as text with the source line, as JSON, as SARIF, and as workflow commands.
 
+mod github;
 mod json;
+mod sarif;
 mod text;
 
+pub use github::github;
 pub use json::json;
-pub use text::{Color, summary, text};
+pub use sarif::sarif;
+pub use text::{Color, pages, summary, text};

@@ -2,11 +2,12 @@
 //! the way out. Long lines are shown around the place only.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
 use crate::limits::MAX_SHOWN_COLUMNS;
-use crate::{Diagnostic, Position, Severity, Source};
+use crate::{Code, Diagnostic, Position, Severity, Source};
 
 /// Whether to use a terminal's colours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +54,14 @@ pub fn summary(diagnostics: &[Diagnostic]) -> String {
         count(diagnostics.len() - errors, "warning"),
     ];
     parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+}
+
+/// One line for each code that occurs, with its page.
+pub fn pages(diagnostics: &[Diagnostic]) -> String {
+    let codes: BTreeSet<Code> = diagnostics.iter().map(|diagnostic| diagnostic.code).collect();
+    codes.into_iter().fold(String::new(), |out, code| {
+        out + &format!("more about {}: {}\n", code.as_str(), code.page())
+    })
 }
 
 fn one(diagnostic: &Diagnostic, files: &Files<'_>, renderer: &Renderer) -> String {
