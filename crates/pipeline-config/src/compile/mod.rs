@@ -29,7 +29,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use airlock_domain::plan::Plan;
-use airlock_yaml_tree::{FileId, parse_file};
+use airlock_yaml_tree::{FileId, Tree, parse_file};
 
 pub(crate) use definitions::{Definitions, Element, Found, Search};
 use imports::OrbFiles;
