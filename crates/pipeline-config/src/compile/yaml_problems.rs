@@ -8,7 +8,7 @@ use crate::diagnostic::Code;
 use crate::mending::Change;
 use crate::sink::Draft;
 
-impl<'s> Compiler<'s> {
+impl Compiler<'_> {
     /// Takes over the problems of a file.
     pub(crate) fn yaml_problems(&self, tree: &Tree, problems: &[Problem]) {
         for problem in problems {

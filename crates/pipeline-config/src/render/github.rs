@@ -1,5 +1,7 @@
 //! Diagnostics as workflow commands, which mark the lines of a change on the pages of a forge that reads them.
 
+use std::fmt::Write as _;
+
 use crate::{Diagnostic, Severity};
 
 /// One command a line.
@@ -31,7 +33,11 @@ fn one(diagnostic: &Diagnostic) -> String {
     let mut message = diagnostic.message.clone();
     for related in &diagnostic.related {
         let at = &related.position;
-        message += &format!("\n{}:{}:{}: {}", at.file, at.line, at.column, related.message);
+        let _ = write!(
+            message,
+            "\n{}:{}:{}: {}",
+            at.file, at.line, at.column, related.message
+        );
     }
     for (label, text) in diagnostic
         .hint
@@ -39,9 +45,9 @@ fn one(diagnostic: &Diagnostic) -> String {
         .map(|hint| ("help", hint))
         .chain(diagnostic.fixes.iter().map(|fix| ("fix", &fix.title)))
     {
-        message += &format!("\n{label}: {text}");
+        let _ = write!(message, "\n{label}: {text}");
     }
-    message += &format!("\nsee: {}", diagnostic.code.page());
+    let _ = write!(message, "\nsee: {}", diagnostic.code.page());
     format!(
         "::{command} {}::{}\n",
         properties.join(","),
