@@ -100,14 +100,13 @@ pub(crate) struct Sink<'s> {
     seen: RefCell<BTreeSet<(Code, Position, String)>>,
     errors: Cell<bool>,
     anchors: RefCell<Vec<Option<Anchors<'s>>>>,
+    /// The files from here on are orbs.
+    orbs: u32,
     /// Where each orb is declared, in the config or in another orb.
     declared: RefCell<BTreeMap<FileId, Place>>,
     /// The last place of the config itself from which something was called.
     from: Cell<Option<Place>>,
 }
-
-/// The config itself; the other files are orbs.
-const CONFIG: FileId = FileId(0);
 
 impl<'s> Sink<'s> {
     pub(crate) fn new(files: Vec<(&'s str, &'s Tree)>) -> Self {
@@ -117,19 +116,36 @@ impl<'s> Sink<'s> {
             found: RefCell::default(),
             seen: RefCell::default(),
             errors: Cell::new(false),
+            orbs: u32::MAX,
             declared: RefCell::default(),
             from: Cell::new(None),
         }
     }
 
+    /// Files as in `new`, and behind them the orbs that the config imports.
+    pub(crate) fn with_orbs(files: Vec<(&'s str, &'s Tree)>, orbs: Vec<(&'s str, &'s Tree)>) -> Self {
+        let first = u32::try_from(files.len()).unwrap_or(u32::MAX);
+        let mut all = files;
+        all.extend(orbs);
+        Self {
+            orbs: first,
+            ..Self::new(all)
+        }
+    }
+
+    /// Whether a place is in a fetched orb, which the author of the config has not written.
+    fn is_of_orb(&self, place: Place) -> bool {
+        place.file.0 >= self.orbs
+    }
+
     /// Takes a diagnostic that no call led to. One inside an orb also shows how the config came to that orb.
     pub(crate) fn emit(&self, mut draft: Draft) {
-        if draft.place.file != CONFIG {
+        if self.is_of_orb(draft.place) {
             // Who wrote the config cannot mend an orb, and need not be warned of what works.
             if draft.severity == Severity::Warning {
                 return;
             }
-            if !draft.related.iter().any(|(place, _)| place.file == CONFIG) {
+            if !draft.related.iter().any(|(place, _)| !self.is_of_orb(*place)) {
                 for place in self.declarations(draft.place.file) {
                     draft = draft.related(place, "this orb is imported here");
                 }
@@ -153,7 +169,7 @@ impl<'s> Sink<'s> {
         });
         let fixes = rename.into_iter().chain(draft.changes);
         // Nobody who reads this can change an orb.
-        let fixes = fixes.filter(|_| draft.place.file == CONFIG);
+        let fixes = fixes.filter(|_| !self.is_of_orb(draft.place));
         let fixes = fixes.map(|change| self.fix(change)).collect();
         let mut places = draft.related;
         if !draft.code.is_of_yaml() {
@@ -220,9 +236,9 @@ impl<'s> Sink<'s> {
         let shown = |call: &&Call| call.has_arguments || call.enters;
         let mut left = SHOWN_CALLS;
         // The call in the config that led into an orb is shown however far away it is.
-        let mut wanted = draft.place.file != CONFIG;
+        let mut wanted = self.is_of_orb(draft.place);
         for call in scope.calls().filter(shown) {
-            let first_in_config = wanted && call.place.file == CONFIG;
+            let first_in_config = wanted && !self.is_of_orb(call.place);
             if left == 0 && !first_in_config {
                 continue;
             }
@@ -254,7 +270,7 @@ impl<'s> Sink<'s> {
         let declared = self.declared.borrow();
         let mut places: Vec<Place> = Vec::new();
         let mut file = file;
-        while file != CONFIG
+        while file.0 >= self.orbs
             && let Some(place) = declared.get(&file)
             && !places.contains(place)
         {
@@ -266,7 +282,7 @@ impl<'s> Sink<'s> {
 
     /// Notes a place from which something is called.
     pub(crate) fn came_from(&self, place: Place) {
-        if place.file == CONFIG {
+        if !self.is_of_orb(place) {
             self.from.set(Some(place));
         }
     }
@@ -293,10 +309,10 @@ impl<'s> Sink<'s> {
 
     /// The line and column where a place begins; for one in an orb, those of the call in the config that led there.
     pub(crate) fn plan_place(&self, place: Place) -> airlock_domain::plan::Place {
-        let place = if place.file == CONFIG {
-            place
-        } else {
+        let place = if self.is_of_orb(place) {
             self.from.get().unwrap_or(place)
+        } else {
+            place
         };
         let position = self.position(place);
         airlock_domain::plan::Place {

@@ -15,7 +15,7 @@ pub(crate) fn corpus() -> Option<PathBuf> {
     found.is_dir().then_some(found)
 }
 
-fn yaml_files(folder: &Path, found: &mut Vec<PathBuf>) {
+pub(crate) fn yaml_files(folder: &Path, found: &mut Vec<PathBuf>) {
     let Ok(entries) = std::fs::read_dir(folder) else {
         return;
     };

@@ -12,6 +12,7 @@ mod fixes;
 mod inputs;
 mod inventory;
 mod needs;
+mod orb_corpus;
 mod orb_folder;
 mod orbs;
 mod pack;

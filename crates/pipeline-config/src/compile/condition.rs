@@ -43,6 +43,8 @@ impl<'s> Compiler<'s> {
                 let found = plain(&value);
                 (!found.is_broken()).then(|| found.is_truthy())
             }
+            // Steps that were passed on: whether there are any.
+            Shape::List(list) if view.node.as_scalar().is_some() => Some(!list.sequence.is_empty()),
             Shape::List(_) => {
                 self.wrong_type(
                     &value,

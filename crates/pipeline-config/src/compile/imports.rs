@@ -109,6 +109,21 @@ impl<'s> Compiler<'s> {
         }
         let what = format!("the orb `{}`", pair.name);
         let top = Fields::open(map, pair.key, &what);
+        let has_orb_keys = map
+            .iter()
+            .any(|inner| ORB.iter().any(|key| key.name == inner.name));
+        if !has_orb_keys && !map.mapping.is_empty() && TOP.iter().any(|key| key.name == pair.name) {
+            let message = format!(
+                "`{0}` stands below `orbs`, which makes it an orb called `{0}`",
+                pair.name
+            );
+            let draft = Draft::error(Code::MISINDENTED, pair.key, message).hint(format!(
+                "begin the line of `{}` as far left as that of `orbs`",
+                pair.name
+            ));
+            self.sink.emit_in(&around.scope, draft);
+            return Import::Missing;
+        }
         if around.fetched.is_none() {
             self.check_orb_keys(map);
         }

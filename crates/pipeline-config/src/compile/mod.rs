@@ -69,9 +69,10 @@ fn run(
         .map(|(number, (_, orb))| orb.parsed().tree.in_file(FileId(number)))
         .collect();
     let orbs = || inputs.orbs.found().zip(&trees);
-    let mut files = vec![(source.file.as_str(), &parsed.tree)];
-    files.extend(orbs().map(|((_, orb), tree)| (orb.source().file.as_str(), tree)));
-    let mut compiler = Compiler::new(inputs, Sink::new(files));
+    let files = vec![(source.file.as_str(), &parsed.tree)];
+    let orb_files = orbs().map(|((_, orb), tree)| (orb.source().file.as_str(), tree));
+    let sink = Sink::with_orbs(files, orb_files.collect());
+    let mut compiler = Compiler::new(inputs, sink);
     compiler.recorder = recorder;
     compiler.orbs.files = orbs()
         .map(|((reference, orb), tree)| (reference, (orb, tree)))

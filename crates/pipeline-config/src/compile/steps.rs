@@ -284,7 +284,15 @@ impl<'s> Compiler<'s> {
             return;
         };
         if condition == Some(called.name == "when") {
-            self.steps(&steps.value, "`steps`", called.depth + 1, out);
+            match &steps.value.shape {
+                // Published orbs have a single step here without its dash.
+                Shape::Map(map) if map.mapping.len() == 1 => {
+                    self.map_item(map, &steps.value, called.depth + 1, out);
+                }
+                Shape::Map(_) | Shape::List(_) | Shape::Written(_) | Shape::Computed(_) => {
+                    self.steps(&steps.value, "`steps`", called.depth + 1, out);
+                }
+            }
         }
     }
 }

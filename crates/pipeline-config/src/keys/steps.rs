@@ -1,6 +1,6 @@
 //! Keys of the built-in steps.
 
-use super::{Key, Shape, later, yes};
+use super::{Key, Shape, ignored, later, yes};
 
 const NAME: Key = yes("name")
     .about("Is the step's title on the page and in the log.")
@@ -43,6 +43,9 @@ pub(crate) const RUN: &[Key] = &[
         .about("Waits that long before each rerun, at most ten minutes.")
         .of(Shape::Like("(?:10|[1-9])m|[1-9][0-9]*s", "30s"))
         .only("steps with `max_auto_reruns`"),
+    ignored("description", "what is shown of a step is its `name`")
+        .about("Tells readers what the step is for; nothing reads it.")
+        .of(Shape::Text),
 ];
 
 /// Keys of `checkout`.
@@ -164,4 +167,7 @@ pub(crate) const CONDITION: &[Key] = &[
         .about("Lists the steps that are part of the job then.")
         .of(Shape::Steps)
         .required(),
+    ignored("name", "its steps are shown under names of their own")
+        .about("Tells readers what the steps are for; nothing reads it.")
+        .of(Shape::Text),
 ];

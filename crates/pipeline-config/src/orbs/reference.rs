@@ -96,6 +96,9 @@ impl OrbReferenceError {
             Self::NoVersion(text) => {
                 format!("write `{text}@` and a version, such as `5.2.0`, `5` or `volatile`")
             }
+            Self::BadName(text) if with_at(text).is_some() => {
+                format!("the version comes after an `@`: `{}`", with_at(text).unwrap_or_default())
+            }
             Self::BadName(text) if text.chars().any(char::is_uppercase) => {
                 format!("names of orbs are lower case: `{}`", text.to_lowercase())
             }
@@ -112,6 +115,13 @@ impl OrbReferenceError {
             }
         }
     }
+}
+
+/// `circleci/node:5.2` as it should have been written.
+fn with_at(text: &str) -> Option<String> {
+    let (name, version) = text.split_once(':')?;
+    let right = format!("{name}@{version}");
+    OrbReference::parse(&right).is_ok().then_some(right)
 }
 
 fn is_numbers(text: Option<&str>) -> bool {
@@ -134,6 +144,9 @@ impl OrbReference {
         };
         if name.is_empty() {
             return Err(OrbReferenceError::NoName(text.to_owned()));
+        }
+        if version.is_none() && with_at(name).is_some() {
+            return Err(OrbReferenceError::BadName(name.to_owned()));
         }
         let Some((namespace, orb)) = name.split_once('/') else {
             return Err(OrbReferenceError::NoNamespace(text.to_owned()));
@@ -363,6 +376,7 @@ mod tests {
         assert!(error("@5").starts_with("`@5` names no orb"));
         assert!(error("Circle/Node@5").ends_with("names of orbs are lower case: `circle/node`"));
         assert!(error("../etc@5").starts_with("`../etc` is no name"));
+        assert!(error("a/b:4.1").ends_with("the version comes after an `@`: `a/b@4.1`"));
         assert!(error("a/b/c@5").starts_with("`a/b/c` is no name"));
         assert!(error("<namespace>/<orb-name>@1").starts_with("`<namespace>/<orb-name>` is no name"));
         assert!(error("a/b@v5.2.0").ends_with("write it without the `v`: `5.2.0`"));
