@@ -22,3 +22,4 @@ mod processed;
 mod rendering;
 mod report;
 mod reports;
+mod schema;

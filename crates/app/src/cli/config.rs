@@ -22,6 +22,9 @@ pub(crate) enum ConfigCommand {
         after_help = "Example:\n  airlock config process .circleci/config.yml --format json | jq '.workflows[].jobs[].name'"
     )]
     Process(CompileArguments),
+    /// Print the JSON Schema of the config language, for editors.
+    #[command(after_help = "Example:\n  airlock config schema > circleci.schema.json")]
+    Schema,
 }
 
 #[derive(Debug, Args)]
@@ -55,6 +58,10 @@ pub(crate) fn run(command: ConfigCommand) -> anyhow::Result<ExitCode> {
     let (arguments, process) = match command {
         ConfigCommand::Validate(arguments) => (arguments, false),
         ConfigCommand::Process(arguments) => (arguments, true),
+        ConfigCommand::Schema => {
+            terminal::line(airlock_pipeline_config::keys::json_schema().trim_end());
+            return Ok(exit::OK);
+        }
     };
     let source = read(&arguments)?;
     let inputs = inputs(&arguments);

@@ -19,6 +19,7 @@ mod job;
 mod kind;
 mod names;
 mod path;
+mod schema;
 mod shape;
 mod steps;
 #[cfg(test)]
@@ -36,6 +37,7 @@ pub use names::{
     Class, Family, OPERATORS, PARAMETER_TYPES, REQUIRED_STATUSES, RESOURCE_CLASSES, STATEMENTS, Word,
 };
 pub use path::{At, Described, Segment, describe};
+pub use schema::json_schema;
 pub use shape::Shape;
 pub(crate) use steps::{CHECKOUT, CONDITION, RUN, STORE_ARTIFACTS};
 pub use values::{PIPELINE_VALUES, PipelineValue, ValueType};

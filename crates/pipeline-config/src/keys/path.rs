@@ -133,7 +133,8 @@ impl At {
             Shape::Named(kind) => Self::Names(Shape::Map(kind)),
             Shape::Parameters => Self::Names(Shape::Map(Kind::Parameter)),
             Shape::Axes => Self::Names(Shape::Texts),
-            Shape::Steps | Shape::Entries => Self::List(shape),
+            Shape::Steps | Shape::StepOrSteps => Self::List(Shape::Steps),
+            Shape::Entries => Self::List(shape),
             Shape::Jobs | Shape::Orbs => Self::Names(shape),
             Shape::Either(shapes) => shapes
                 .iter()

@@ -27,6 +27,8 @@ pub enum Shape {
     Environment,
     /// A list of steps.
     Steps,
+    /// A list of steps, or one step alone.
+    StepOrSteps,
     /// Declarations of parameters.
     Parameters,
     /// The name of an executor, or a map of its `name` and its parameters.
@@ -71,7 +73,7 @@ impl Shape {
             Self::Texts => "a list of texts".to_owned(),
             Self::TextOrTexts => "text or a list of texts".to_owned(),
             Self::Environment => "a map of variables".to_owned(),
-            Self::Steps => "a list of steps".to_owned(),
+            Self::Steps | Self::StepOrSteps => "a list of steps".to_owned(),
             Self::Parameters => "a map of declarations".to_owned(),
             Self::Executor => "an executor's name, or a map of its `name` and parameters".to_owned(),
             Self::Logic => "a value or a logic statement".to_owned(),

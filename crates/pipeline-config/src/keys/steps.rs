@@ -165,7 +165,7 @@ pub(crate) const CONDITION: &[Key] = &[
         .required(),
     yes("steps")
         .about("Lists the steps that are part of the job then.")
-        .of(Shape::Steps)
+        .of(Shape::StepOrSteps)
         .required(),
     ignored("name", "its steps are shown under names of their own")
         .about("Tells readers what the steps are for; nothing reads it.")
