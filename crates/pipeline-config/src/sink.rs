@@ -287,6 +287,16 @@ impl<'s> Sink<'s> {
         }
     }
 
+    /// The place of the config that led to where the compiler is.
+    pub(crate) fn led_here(&self) -> Option<Place> {
+        self.from.get()
+    }
+
+    /// Goes back to a place, once what was called from it is done.
+    pub(crate) fn back_to(&self, place: Option<Place>) {
+        self.from.set(place);
+    }
+
     /// Whether further diagnostics would be dropped.
     pub(crate) fn is_full(&self) -> bool {
         self.found.borrow().len() >= MAX_DIAGNOSTICS

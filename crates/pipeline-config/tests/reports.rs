@@ -223,7 +223,9 @@ fn sarif_of_every_case() {
             continue;
         };
         let source = Source::new(".circleci/config.yml", bytes);
-        let found = compile(&source, &inputs::of_case(&folder)).1;
+        let inputs = inputs::of_case(&folder);
+        let found = compile(&source, &inputs).1;
+        let sources: Vec<&Source> = [&source].into_iter().chain(inputs.orbs.sources()).collect();
         let log: Value = serde_json::from_str(&render::sarif(&found, "0")).expect("it is JSON");
         assert_eq!(log["version"], "2.1.0");
         let run = &log["runs"][0];
@@ -239,9 +241,9 @@ fn sarif_of_every_case() {
                 .and_then(|at| rules.get(usize::try_from(at).ok()?));
             assert_eq!(rule.expect("a rule")["id"], result["ruleId"]);
             assert!(["error", "warning"].contains(&result["level"].as_str().expect("a level")));
-            check_location(&result["locations"][0]["physicalLocation"], &source);
+            check_location(&result["locations"][0]["physicalLocation"], &sources);
             for related in result["relatedLocations"].as_array().into_iter().flatten() {
-                check_location(&related["physicalLocation"], &source);
+                check_location(&related["physicalLocation"], &sources);
             }
             let fixes = result["fixes"].as_array().map_or(0, Vec::len);
             assert_eq!(fixes, diagnostic.fixes.len());
@@ -256,8 +258,10 @@ fn sarif_of_every_case() {
     assert!(results > 50, "only {results} results");
 }
 
-fn check_location(location: &Value, source: &Source) {
-    assert_eq!(location["artifactLocation"]["uri"], ".circleci/config.yml");
+fn check_location(location: &Value, sources: &[&Source]) {
+    let uri = &location["artifactLocation"]["uri"];
+    let source = sources.iter().find(|source| *uri == source.file);
+    let source = source.expect("a location is in a file of the run");
     let number = |name: &str| location["region"][name].as_u64().expect("a number");
     assert!(number("startLine") >= 1 && number("startColumn") >= 1);
     assert!((number("startLine"), number("startColumn")) <= (number("endLine"), number("endColumn")));

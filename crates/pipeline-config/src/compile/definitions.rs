@@ -260,7 +260,15 @@ impl<'s> Compiler<'s> {
                 Some(near) => Meant::one(near.to_owned()),
                 None => match self.in_some_orb(element, name, home) {
                     Some(near) => Meant::one(near),
-                    None => Meant::hint(suggest::hint_or_list(name, &own)),
+                    // The config may well have it, which does not help an orb.
+                    None => Meant::hint(home.orb.as_ref().map_or_else(
+                        || suggest::hint_or_list(name, &own),
+                        |orb| {
+                            Some(format!(
+                                "the orb `{orb}` sees only its own {kind}s and those of its orbs"
+                            ))
+                        },
+                    )),
                 },
             };
         };

@@ -162,8 +162,11 @@ impl<'s> Compiler<'s> {
                 Vec::new(),
             ),
         };
+        let here = self.sink.led_here();
         let found = self.find_or_tell(Element::Executor, &name, place, &scope)?;
-        self.executor(&found, place, &given, &scope)
+        let settings = self.executor(&found, place, &given, &scope);
+        self.sink.back_to(here);
+        settings
     }
 
     fn executor(

@@ -197,7 +197,10 @@ impl<'s> Compiler<'s> {
             Ok(reference) => reference,
             Err(error) => {
                 let message = format!("the orb `{}`: {error}", pair.name);
-                let draft = Draft::error(Code::BAD_ORB, value.place, message).hint(error.hint());
+                let mut draft = Draft::error(Code::BAD_ORB, value.place, message).hint(error.hint());
+                if let Some((from, to)) = error.repair() {
+                    draft = draft.rename(&from, &to);
+                }
                 self.sink.emit_in(&around.scope, draft);
                 return Import::Missing;
             }
@@ -310,7 +313,16 @@ fn missing(reference: &OrbReference, place: Place, problem: &OrbProblem) -> Draf
                 ),
                 OrbReference::Url(url) => format!("Cannot find an orb at {url}"),
             };
-            Draft::error(Code::UNKNOWN_ORB, place, message).maybe_hint(instead(reference, catalogue))
+            let draft = Draft::error(Code::UNKNOWN_ORB, place, message);
+            match near(reference, catalogue) {
+                Some((from, to)) => {
+                    let part = |text: &str| text.strip_prefix("dev:").unwrap_or(text).to_owned();
+                    draft
+                        .hint(format!("did you mean `{to}`?"))
+                        .rename(&part(&from), &part(&to))
+                }
+                None => draft.maybe_hint(instead(reference, catalogue)),
+            }
         }
         OrbProblem::Refused(reason) => {
             let message = format!("the orb {reference} may not be used: {reason}");
@@ -327,22 +339,40 @@ fn missing(reference: &OrbReference, place: Place, problem: &OrbProblem) -> Draf
     }
 }
 
-/// What there is instead of an orb that was not found.
+/// The part of a reference that is nearly right, and what was meant.
+fn near(reference: &OrbReference, catalogue: &Catalogue) -> Option<(String, String)> {
+    let OrbReference::Registry { name, version } = reference else {
+        return None;
+    };
+    let (versions, orbs) = (&catalogue.versions, &catalogue.orbs);
+    let (orb, namespace) = (name.orb(), name.namespace());
+    if !versions.is_empty() {
+        let label = version.to_string();
+        let labels = versions
+            .iter()
+            .map(String::as_str)
+            .filter(|text| text.starts_with("dev:"));
+        return suggest::nearest(&label, labels).map(|near| (label.clone(), near.to_owned()));
+    }
+    let near = if orbs.is_empty() {
+        let near = suggest::nearest(namespace, catalogue.namespaces.iter().map(String::as_str))?;
+        format!("{near}/{orb}")
+    } else {
+        let near = suggest::nearest(orb, orbs.iter().map(String::as_str))?;
+        format!("{namespace}/{near}")
+    };
+    Some((name.to_string(), near))
+}
+
+/// What there is instead of an orb that was not found, when nothing is near.
 fn instead(reference: &OrbReference, catalogue: &Catalogue) -> Option<String> {
     const LISTED: usize = 6;
-    let OrbReference::Registry { name, version } = reference else {
+    let OrbReference::Registry { name, .. } = reference else {
         return None;
     };
     if !catalogue.versions.is_empty() {
         let mut versions: Vec<&str> = catalogue.versions.iter().map(String::as_str).collect();
         versions.sort_by_key(|text| std::cmp::Reverse(published(text)));
-        let wanted = version.to_string();
-        if let Some(near) = suggest::nearest(
-            &wanted,
-            versions.iter().copied().filter(|text| text.starts_with("dev:")),
-        ) {
-            return Some(format!("did you mean `{name}@{near}`?"));
-        }
         let more = versions.len().saturating_sub(LISTED);
         let shown = versions[..versions.len().min(LISTED)].join(", ");
         let end = if more > 0 {
@@ -352,17 +382,12 @@ fn instead(reference: &OrbReference, catalogue: &Catalogue) -> Option<String> {
         };
         return Some(format!("of {name} there is {shown}{end}"));
     }
-    let (orb, namespace) = (name.orb(), name.namespace());
-    let orbs: Vec<&str> = catalogue.orbs.iter().map(String::as_str).collect();
-    if !orbs.is_empty() {
-        return match suggest::nearest(orb, orbs.iter().copied()) {
-            Some(near) => Some(format!("did you mean `{namespace}/{near}`?")),
-            None => suggest::hint_or_list(orb, &orbs).map(|hint| format!("in `{namespace}` {hint}")),
-        };
+    let list = |names: &[String], name: &str| {
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        suggest::hint_or_list(name, &names)
+    };
+    if catalogue.orbs.is_empty() {
+        return list(&catalogue.namespaces, name.namespace()).map(|hint| format!("of namespaces {hint}"));
     }
-    let namespaces: Vec<&str> = catalogue.namespaces.iter().map(String::as_str).collect();
-    match suggest::nearest(namespace, namespaces.iter().copied()) {
-        Some(near) => Some(format!("did you mean `{near}/{orb}`?")),
-        None => suggest::hint_or_list(namespace, &namespaces).map(|hint| format!("of namespaces {hint}")),
-    }
+    list(&catalogue.orbs, name.orb()).map(|hint| format!("in `{}` {hint}", name.namespace()))
 }

@@ -33,11 +33,13 @@ impl<'s> Compiler<'s> {
                 .emit_in(&list.scope, Draft::error(Code::LIMIT, value.place, message));
             return;
         }
+        let here = self.sink.led_here();
         for item in list.iter() {
             if !self.budget.is_sound() || out.len() > STEPS_PER_JOB {
                 return;
             }
             self.item(&item, depth, out);
+            self.sink.back_to(here);
         }
     }
 
@@ -123,8 +125,6 @@ impl<'s> Compiler<'s> {
         match self.find(Element::Command, called.name, called.place, called.scope) {
             Search::Found(found) => {
                 self.command(&found, called, out);
-                // What follows in this list is not the command's.
-                self.sink.came_from(called.place);
                 return;
             }
             Search::Reported => return,
@@ -175,7 +175,9 @@ impl<'s> Compiler<'s> {
             None => {
                 let meant = self.meant(Element::Command, name, definitions);
                 // A list of commands is no help without the built-in steps.
-                let hint = meant.hint.filter(|_| meant.name.is_some() || name.contains('/'));
+                let hint = meant
+                    .hint
+                    .filter(|_| meant.name.is_some() || name.contains('/') || definitions.orb.is_some());
                 let draft = draft.maybe_hint(hint);
                 match meant.name {
                     Some(near) => (draft.rename(name, &near), Some(near)),

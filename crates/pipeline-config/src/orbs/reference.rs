@@ -117,6 +117,33 @@ impl OrbReferenceError {
     }
 }
 
+impl OrbReferenceError {
+    /// A part of the text and what it should read, where that is plain.
+    pub fn repair(&self) -> Option<(String, String)> {
+        match self {
+            Self::BadName(text) => {
+                if let Some(right) = with_at(text) {
+                    Some((text.clone(), right))
+                } else {
+                    let right = text.to_lowercase();
+                    let (namespace, orb) = right.split_once('/')?;
+                    (OrbName::new(namespace, orb).is_ok() && right != *text)
+                        .then(|| (text.clone(), right.clone()))
+                }
+            }
+            Self::BadVersion(text) => {
+                let right = text.strip_prefix('v').filter(|right| is_numbers(Some(right)))?;
+                Some((text.clone(), right.to_owned()))
+            }
+            Self::NoName(_)
+            | Self::NoVersion(_)
+            | Self::NoNamespace(_)
+            | Self::BadUrl { .. }
+            | Self::TooLong => None,
+        }
+    }
+}
+
 /// `circleci/node:5.2` as it should have been written.
 fn with_at(text: &str) -> Option<String> {
     let (name, version) = text.split_once(':')?;
