@@ -18,6 +18,7 @@ mod anchors;
 mod budget;
 mod compile;
 mod diagnostic;
+mod explain;
 mod expression;
 mod fields;
 mod fixing;
@@ -29,6 +30,7 @@ mod needs;
 mod orbs;
 mod pack;
 pub mod pages;
+mod path_filtering;
 mod pipeline_values;
 mod processed;
 mod regexes;
@@ -42,6 +44,7 @@ mod value;
 
 pub use compile::{compile, process};
 pub use diagnostic::{Code, Diagnostic, Edit, Fix, Position, Related, Severity};
+pub use explain::{Decision, ExplainedJob, ExplainedWorkflow, Explanation, SeenValue, explain};
 pub use fixing::apply_fixes;
 pub use inputs::{Inputs, ParameterValue, PipelineValues, Source};
 pub use needs::{DeclaredParameter, Needs, OrbNeed, OrbRequest, needs, orb_references};
@@ -50,4 +53,5 @@ pub use orbs::{
     Version, gather, published, select, url_is_allowed,
 };
 pub use pack::{Included, PackFile, PackKind, included_files, pack};
+pub use path_filtering::{MappingLine, PathFilter};
 pub use processed::Processed;

@@ -29,6 +29,9 @@ pub const MAX_EXPRESSION_TOKENS: usize = 500;
 /// Most jobs one matrix may make: CircleCI's number.
 pub const MAX_MATRIX_JOBS: usize = 128;
 
+/// Most parts of one condition that an explanation shows: nobody reads more.
+pub const MAX_SEEN_VALUES: usize = 200;
+
 /// Most workflows of one config.
 pub const MAX_WORKFLOWS: usize = 500;
 

@@ -8,6 +8,7 @@ mod bombs;
 mod cases;
 mod corpus;
 mod examples;
+mod explain;
 mod fixes;
 mod inputs;
 mod inventory;

@@ -15,6 +15,7 @@ use crate::value::Value;
 impl<'s> Compiler<'s> {
     /// Why a job is left out by its filters, if it is. `entry` is where the workflow names the job.
     pub(crate) fn filtered(&self, field: Option<&Field<'s>>, entry: Place) -> Option<LeftOut> {
+        self.note_filters(field, entry);
         let pipeline = &self.inputs.pipeline;
         if let Some(field) = field {
             match &field.value.shape {
@@ -48,6 +49,49 @@ impl<'s> Compiler<'s> {
         }
         let rule = self.rule(fields, "branches")?;
         self.decide("branches", &rule, pipeline.branch.as_deref())
+    }
+
+    /// The rule that lets a job through which is not left out.
+    pub(crate) fn why_it_runs(&self, field: Option<&Field<'s>>, entry: Place) -> (String, Place) {
+        let Some(field) = field else {
+            return ("it has no filters, so it runs on every branch".to_owned(), entry);
+        };
+        let Shape::Map(map) = &field.value.shape else {
+            return ("its filters expression is true".to_owned(), field.key);
+        };
+        let fields = Fields::open(map, field.key, "`filters`");
+        let pipeline = &self.inputs.pipeline;
+        let (kind, subject) = match &pipeline.tag {
+            Some(tag) => ("tags", Some(tag)),
+            None => ("branches", pipeline.branch.as_ref()),
+        };
+        let Some(rule) = self.rule(&fields, kind) else {
+            return (
+                format!("its filters say nothing of {kind}, so it runs on all of them"),
+                field.key,
+            );
+        };
+        let named = subject.map_or("a pipeline without a branch".to_owned(), |subject| {
+            format!("'{subject}'")
+        });
+        let matching = subject.and_then(|subject| {
+            let mut texts = rule.patterns.texts.iter();
+            texts.find(|(text, place)| self.pattern_matches(text, subject, *place))
+        });
+        match (rule.only, matching) {
+            (true, Some((text, place))) => (
+                format!("filters.{kind}.only has '{text}', which matches {named}"),
+                *place,
+            ),
+            (true, None) => (
+                format!("filters.{kind}.only does not match {named}"),
+                rule.patterns.key,
+            ),
+            (false, _) => (
+                format!("filters.{kind}.ignore does not match {named}"),
+                rule.patterns.key,
+            ),
+        }
     }
 
     fn no_tag_filter(&self, tag: &str, place: Place) -> LeftOut {

@@ -248,8 +248,17 @@ impl<'s> Compiler<'s> {
         let all = edges
             .iter()
             .all(|(target, _)| instances[*target].left_out.is_some());
+        const NAMED: usize = 3;
+        let mut names: Vec<String> = edges
+            .iter()
+            .take(NAMED)
+            .map(|(target, _)| format!("'{}'", instances[*target].name))
+            .collect();
+        if edges.len() > NAMED {
+            names.push(format!("and {} more", edges.len() - NAMED));
+        }
         all.then(|| LeftOut {
-            reason: "every job it requires is left out".to_owned(),
+            reason: format!("every job it requires is left out: {}", names.join(", ")),
             place: self.sink.plan_place(wanted.place),
         })
     }

@@ -16,6 +16,7 @@ mod job;
 mod matrix;
 mod name_rules;
 mod names;
+mod notes;
 mod parameters;
 mod record;
 mod run;
@@ -33,6 +34,7 @@ use airlock_yaml_tree::{FileId, Tree, parse_file};
 
 pub(crate) use definitions::{Definitions, Element, Found, Search};
 use imports::OrbFiles;
+pub(crate) use notes::{Note, Notes};
 pub(crate) use parameters::{Declared, Owner, declared};
 use record::Recorder;
 
@@ -47,21 +49,29 @@ use crate::value::Value;
 
 /// Compiles a config for one trigger. The plan is there when, and only when, no diagnostic is an error.
 pub fn compile(source: &Source, inputs: &Inputs) -> (Option<Plan>, Vec<Diagnostic>) {
-    let (plan, _, diagnostics) = run(source, inputs, None);
+    let (plan, _, diagnostics) = run(source, inputs, None, None);
     (plan, diagnostics)
 }
 
 /// Compiles a config for one trigger and gives it back in version 2 of the language. It is there when, and only when,
 /// no diagnostic is an error.
 pub fn process(source: &Source, inputs: &Inputs) -> (Option<Processed>, Vec<Diagnostic>) {
-    let (_, processed, diagnostics) = run(source, inputs, Some(Recorder::default()));
+    let (_, processed, diagnostics) = run(source, inputs, Some(Recorder::default()), None);
     (processed, diagnostics)
+}
+
+/// Compiles a config for one trigger and notes what decided.
+pub(crate) fn compile_with_notes(source: &Source, inputs: &Inputs) -> (Option<Plan>, Notes, Vec<Diagnostic>) {
+    let notes = Notes::default();
+    let (plan, _, diagnostics) = run(source, inputs, None, Some(&notes));
+    (plan, notes, diagnostics)
 }
 
 fn run(
     source: &Source,
     inputs: &Inputs,
     recorder: Option<Recorder>,
+    notes: Option<&Notes>,
 ) -> (Option<Plan>, Option<Processed>, Vec<Diagnostic>) {
     let parsed = parse_file(FileId(0), &source.bytes);
     let trees: Vec<Tree> = (1..)
@@ -74,6 +84,7 @@ fn run(
     let sink = Sink::with_orbs(files, orb_files.collect());
     let mut compiler = Compiler::new(inputs, sink);
     compiler.recorder = recorder;
+    compiler.notes = notes;
     compiler.orbs.files = orbs()
         .map(|((reference, orb), tree)| (reference, (orb, tree)))
         .collect();
@@ -112,6 +123,8 @@ pub(crate) struct Compiler<'s> {
     pub(crate) budget: Budget,
     /// Only runs that want the compiled form have one.
     pub(crate) recorder: Option<Recorder>,
+    /// Only runs that explain have some.
+    pub(crate) notes: Option<&'s Notes>,
     pub(crate) orbs: OrbFiles<'s>,
     pipeline_parameters: OnceCell<BTreeMap<String, Value<'s>>>,
     no_parameters: BTreeMap<String, Value<'s>>,
@@ -125,6 +138,7 @@ impl<'s> Compiler<'s> {
             sink,
             budget: Budget::default(),
             recorder: None,
+            notes: None,
             orbs: OrbFiles::default(),
             pipeline_parameters: OnceCell::new(),
             no_parameters: BTreeMap::new(),

@@ -104,6 +104,7 @@ impl<'s> Compiler<'s> {
         let Some(field) = when.or(unless) else {
             return Some(None);
         };
+        self.note_condition(&fields.what, &field);
         let truth = self.workflow_condition(&field.view)?;
         let runs = truth == (field.name == "when");
         Some((!runs).then(|| LeftOut {
