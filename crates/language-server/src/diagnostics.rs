@@ -1,5 +1,7 @@
 //! What is wrong with a document, in the protocol's shape.
 
+use std::fmt::Write as _;
+
 use airlock_pipeline_config as config;
 use gen_lsp_types::{
     Code, CodeDescription, Diagnostic, DiagnosticRelatedInformation, DiagnosticSeverity, DiagnosticTag,
@@ -12,62 +14,89 @@ use crate::session::Settings;
 /// Who says so, beside each message in the editor.
 const SOURCE: &str = "airlock";
 
-/// Turns what the compiler found into what the editor shows.
+/// Turns what the compiler found into what the editor shows. `uri` says where an editor can open another file.
 pub(crate) fn convert(
     document: &Document,
     found: &[config::Diagnostic],
     settings: &Settings,
+    uri: &dyn Fn(&str) -> Option<String>,
 ) -> Vec<Diagnostic> {
-    found
-        .iter()
-        .map(|diagnostic| one(document, diagnostic, settings))
-        .collect()
+    let convert = Convert {
+        document,
+        settings,
+        uri,
+    };
+    found.iter().map(|diagnostic| convert.one(diagnostic)).collect()
 }
 
-fn one(document: &Document, found: &config::Diagnostic, settings: &Settings) -> Diagnostic {
-    let here = found.position.file == document.uri;
-    let mut related = Vec::new();
-    if !here {
-        // The mistake is in another file; the editor shows it where this document leads there, or at its top.
-        related.push(related_information(
-            document,
-            &found.position,
-            "the problem is here",
-        ));
+struct Convert<'a> {
+    document: &'a Document,
+    settings: &'a Settings,
+    uri: &'a dyn Fn(&str) -> Option<String>,
+}
+
+impl Convert<'_> {
+    fn one(&self, found: &config::Diagnostic) -> Diagnostic {
+        let mut message = found.message.clone();
+        if let Some(hint) = &found.hint {
+            message.push('\n');
+            message.push_str(hint);
+        }
+        // A mistake in another file is shown where this document leads there.
+        let here = |position: &&config::Position| position.file == self.document.uri;
+        let others = found.related.iter().map(|other| &other.position);
+        let shown = std::iter::once(&found.position).chain(others).find(here);
+        let mut second = Vec::new();
+        if !here(&&found.position) {
+            self.second(&found.position, "the problem is here", &mut second, &mut message);
+        }
+        for other in &found.related {
+            self.second(&other.position, &other.message, &mut second, &mut message);
+        }
+        Diagnostic {
+            range: shown.map_or_else(Range::default, |position| range(self.document, position)),
+            severity: Some(severity(found.severity)),
+            code: Some(Code::String(found.code.as_str().to_owned())),
+            code_description: self.settings.documentation.as_ref().map(|base| CodeDescription {
+                href: Uri(format!(
+                    "{}/{}.md",
+                    base.trim_end_matches('/'),
+                    found.code.as_str()
+                )),
+            }),
+            source: Some(SOURCE.to_owned()),
+            message: Message::String(message),
+            tags: tags(found.code),
+            related_information: (!second.is_empty()).then_some(second),
+            data: None,
+        }
     }
-    let position = if here {
-        Some(&found.position)
-    } else {
-        let mine = found.related.iter().map(|related| &related.position);
-        mine.clone().find(|position| position.file == document.uri)
-    };
-    related.extend(
-        found
-            .related
-            .iter()
-            .map(|related| related_information(document, &related.position, &related.message)),
-    );
-    let mut message = found.message.clone();
-    if let Some(hint) = &found.hint {
-        message.push('\n');
-        message.push_str(hint);
-    }
-    Diagnostic {
-        range: position.map_or_else(Range::default, |position| range(document, position)),
-        severity: Some(severity(found.severity)),
-        code: Some(Code::String(found.code.as_str().to_owned())),
-        code_description: settings.documentation.as_ref().map(|base| CodeDescription {
-            href: Uri(format!(
-                "{}/{}.md",
-                base.trim_end_matches('/'),
-                found.code.as_str()
-            )),
-        }),
-        source: Some(SOURCE.to_owned()),
-        message: Message::String(message),
-        tags: tags(found.code),
-        related_information: (!related.is_empty()).then_some(related),
-        data: None,
+
+    /// Adds a second place; one that no editor can open is put into words.
+    fn second(
+        &self,
+        position: &config::Position,
+        text: &str,
+        places: &mut Vec<DiagnosticRelatedInformation>,
+        message: &mut String,
+    ) {
+        let file = if position.file == self.document.uri {
+            Some(position.file.clone())
+        } else {
+            (self.uri)(&position.file)
+        };
+        match file {
+            Some(file) => places.push(DiagnosticRelatedInformation {
+                location: Location {
+                    uri: Uri(file),
+                    range: range(self.document, position),
+                },
+                message: text.to_owned(),
+            }),
+            None => {
+                let _ = write!(message, "\n{}:{}: {text}", position.file, position.line);
+            }
+        }
     }
 }
 
@@ -81,20 +110,6 @@ fn severity(severity: config::Severity) -> DiagnosticSeverity {
 /// Editors draw what has no effect in grey.
 fn tags(code: config::Code) -> Option<Vec<DiagnosticTag>> {
     (code == config::Code::IGNORED).then(|| vec![DiagnosticTag::Unnecessary])
-}
-
-fn related_information(
-    document: &Document,
-    position: &config::Position,
-    message: &str,
-) -> DiagnosticRelatedInformation {
-    DiagnosticRelatedInformation {
-        location: Location {
-            uri: Uri(position.file.clone()),
-            range: range(document, position),
-        },
-        message: message.to_owned(),
-    }
 }
 
 /// Lines and columns of other files are taken as they are counted there; orbs are written in ASCII nearly always.

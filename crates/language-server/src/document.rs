@@ -1,7 +1,14 @@
 //! One open document: its text, its version, and whether it is a config at all.
 
-use airlock_yaml_tree::{FileId, Mapping, Node, Tree};
+use std::cell::OnceCell;
+use std::rc::Rc;
 
+use airlock_pipeline_config as config;
+use airlock_yaml_tree::{FileId, Mapping, Node, Tree};
+use gen_lsp_types::Diagnostic;
+
+use crate::analysis::Analysis;
+use crate::becomes::Becomes;
 use crate::repair;
 use crate::text::Text;
 
@@ -11,9 +18,39 @@ pub(crate) struct Document {
     pub(crate) uri: String,
     pub(crate) version: i32,
     pub(crate) text: Text,
+    pub(crate) analysis: Option<Rc<Analysis>>,
+    pub(crate) checked: Option<Checked>,
+    config: OnceCell<bool>,
+}
+
+/// What the compiler says of one version of a document.
+#[derive(Clone, Debug)]
+pub(crate) struct Checked {
+    pub(crate) found: Rc<[config::Diagnostic]>,
+    /// The same, as the editor shows them.
+    pub(crate) shown: Rc<[Diagnostic]>,
+    pub(crate) becomes: Rc<Becomes>,
 }
 
 impl Document {
+    pub(crate) fn new(uri: String, version: i32, text: Text) -> Self {
+        Self {
+            uri,
+            version,
+            text,
+            analysis: None,
+            checked: None,
+            config: OnceCell::new(),
+        }
+    }
+
+    /// Forgets what was known of the text before.
+    pub(crate) fn changed(&mut self) {
+        self.analysis = None;
+        self.checked = None;
+        self.config = OnceCell::new();
+    }
+
     /// The tree of the text, as far as it can be read.
     pub(crate) fn tree(&self) -> Tree {
         repair::tree(self.text.source(), FileId(0))
@@ -22,6 +59,10 @@ impl Document {
     /// Whether this is a config. Folders called `.circleci` hold other files too (Kubernetes manifests, lists of tests,
     /// templates), and editors send every YAML file they open: those get no answers.
     pub(crate) fn is_config(&self) -> bool {
+        *self.config.get_or_init(|| self.judge())
+    }
+
+    fn judge(&self) -> bool {
         let path = self.uri.split(['?', '#']).next().unwrap_or_default();
         let mut parts = path.rsplit('/');
         let file = parts.next().unwrap_or_default();
@@ -80,8 +121,7 @@ mod tests {
 
     fn is_config(uri: &str, source: &str) -> bool {
         let text = Text::new(source.to_owned(), Encoding::Utf16);
-        let (uri, version) = (uri.to_owned(), 1);
-        Document { uri, version, text }.is_config()
+        Document::new(uri.to_owned(), 1, text).is_config()
     }
 
     #[test]

@@ -10,13 +10,25 @@
 //! (`names`, `index`). Completion does not trust the tree at all: it finds its place by indentation (`cursor`). The compiler
 //! is asked for two things only, diagnostics and what a workflow's job becomes.
 
+mod actions;
+mod analysis;
+mod becomes;
+mod completion;
+mod cursor;
 mod diagnostics;
 mod document;
+mod expressions;
+mod hover;
+mod index;
 mod library;
 pub mod limits;
+mod names;
+mod outline;
+mod place;
+mod rename;
 mod repair;
 mod session;
 mod text;
 
-pub use library::{Library, NoLibrary, OrbText};
+pub use library::{Library, NoLibrary};
 pub use session::{Failure, Session, Settings};

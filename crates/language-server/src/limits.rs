@@ -10,6 +10,9 @@ pub const MAX_DOCUMENTS: usize = 256;
 /// each attempt reads the file again.
 pub const MAX_REPAIRS: usize = 8;
 
+/// Most lines looked at above a break for a bracket that is still open.
+pub const MAX_BRACKET_LINES: usize = 100;
+
 /// Most places visited while a document is indexed. The longest public config has 20,000.
 pub const MAX_VISITS: usize = 200_000;
 

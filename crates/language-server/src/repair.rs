@@ -4,46 +4,45 @@
 
 use airlock_yaml_tree::{FileId, Parsed, Problem, ProblemCode, Severity, Tree, parse_file};
 
-use crate::limits::MAX_REPAIRS;
+use crate::limits::{MAX_BRACKET_LINES, MAX_REPAIRS};
 
 /// Reads a text as far as it can be made readable.
 pub(crate) fn tree(source: &str, file: FileId) -> Tree {
     let mut parsed = parse_file(file, source.as_bytes());
-    let Some(mut broken) = breaks(&parsed) else {
+    if breaks(&parsed).is_none() {
         return parsed.tree;
-    };
+    }
     let mut text = source.as_bytes().to_vec();
     for _ in 0..MAX_REPAIRS {
-        // The line that is named often only follows the one that is wrong: take whichever lets the parser go further.
-        let tries = [Some(broken), line_above(&text, broken)];
+        let Some(broken) = breaks(&parsed) else { break };
+        // The line that is named often only follows the one that is wrong, or a bracket far above is still open: take
+        // whichever lets the parser go furthest, of equals the last named here.
+        let at = broken.span.start as usize;
+        let mut tries: Vec<usize> = line_above(&text, at).into_iter().collect();
+        tries.push(at);
+        tries.extend(bracket_above(&text, at));
         let Some((better, next)) = tries
             .into_iter()
-            .flatten()
             .filter_map(|at| {
                 let blanked = without_line(&text, at)?;
                 let parsed = parse_file(file, &blanked);
                 Some((blanked, parsed))
             })
-            .max_by_key(|(_, parsed)| breaks(parsed).unwrap_or(usize::MAX))
+            .max_by_key(|(_, parsed)| breaks(parsed).map_or(u32::MAX, |broken| broken.span.start))
         else {
             break;
         };
         text = better;
         parsed = next;
-        match breaks(&parsed) {
-            Some(at) => broken = at,
-            None => break,
-        }
     }
     parsed.tree
 }
 
-/// Where reading stopped.
-fn breaks(parsed: &Parsed) -> Option<usize> {
+/// What stopped the reading.
+fn breaks(parsed: &Parsed) -> Option<&Problem> {
     let stops =
         |problem: &&Problem| problem.severity == Severity::Error && problem.code == ProblemCode::Syntax;
-    let problem = parsed.problems.iter().find(stops)?;
-    Some(problem.span.start as usize)
+    parsed.problems.iter().find(stops)
 }
 
 /// The text with the line of a byte turned into blanks; nothing when it is blank already.
@@ -61,6 +60,25 @@ fn without_line(text: &[u8], at: usize) -> Option<Vec<u8>> {
 fn line_above(text: &[u8], at: usize) -> Option<usize> {
     let (start, _) = line(text, at);
     text[..start].iter().rposition(|byte| !byte.is_ascii_whitespace())
+}
+
+/// A byte of the nearest line above that opens more brackets than it closes.
+fn bracket_above(text: &[u8], at: usize) -> Option<usize> {
+    let mut end = at.min(text.len());
+    for _ in 0..MAX_BRACKET_LINES {
+        let (start, _) = line(text, end);
+        let count = |signs: [u8; 2]| {
+            text[start..end]
+                .iter()
+                .filter(|byte| signs.contains(byte))
+                .count()
+        };
+        if count([b'[', b'{']) > count([b']', b'}']) {
+            return Some(start);
+        }
+        end = start.checked_sub(1)?;
+    }
+    None
 }
 
 fn line(text: &[u8], at: usize) -> (usize, usize) {
@@ -95,6 +113,8 @@ mod tests {
         assert_eq!(keys("a: 1\nb: \"x\nc: 3\n"), ["a", "c"]);
         assert_eq!(keys("a:\n  - x\n  y\nc: 3\n"), ["a", "c"]);
         assert_eq!(keys("a: 1\nb: x: y\nc: 3\nd: @\ne: 5\n"), ["a", "c", "e"]);
+        let twice = "jobs:\n  a:\n    steps:\n      - g\n    oh no\n  b: [\ncommands:\n  greet: {}\n";
+        assert_eq!(keys(twice), ["jobs", "commands"]);
     }
 
     #[test]

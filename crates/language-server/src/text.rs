@@ -139,9 +139,13 @@ impl Text {
     }
 
     /// The text of a line without its end.
-    #[cfg(test)]
     pub(crate) fn line(&self, line: usize) -> &str {
         self.line_range(line).map_or("", |range| &self.source[range])
+    }
+
+    /// How many lines there are; the last may be empty.
+    pub(crate) fn lines(&self) -> usize {
+        self.starts.len()
     }
 }
 

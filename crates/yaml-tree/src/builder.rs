@@ -45,6 +45,8 @@ pub(crate) struct Builder<'s> {
     source: &'s str,
     pub(crate) nodes: Vec<Stored>,
     pub(crate) root: Option<Link>,
+    /// Every alias that leads somewhere, as written.
+    pub(crate) used: Vec<Link>,
     pub(crate) problems: Vec<Problem>,
     pub(crate) comments: Vec<Comment>,
     /// Aliases that named nothing when they were met; what to say of them depends on the whole file.
@@ -65,6 +67,7 @@ impl<'s> Builder<'s> {
             source,
             nodes: Vec::new(),
             root: None,
+            used: Vec::new(),
             problems: Vec::new(),
             comments: Vec::new(),
             unresolved: Vec::new(),
@@ -299,10 +302,12 @@ impl<'s> Builder<'s> {
         if !self.spend(size, span) {
             return self.null(span);
         }
-        self.attach(Link {
+        let link = Link {
             node: target,
             alias: Some(span),
-        });
+        };
+        self.used.push(link);
+        self.attach(link);
     }
 
     fn null(&mut self, span: Span) {

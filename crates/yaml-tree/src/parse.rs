@@ -75,6 +75,7 @@ pub fn parse_file(file: FileId, bytes: &[u8]) -> Parsed {
         comments: Arc::new(builder.comments),
         nodes: Arc::new(builder.nodes),
         root: builder.root,
+        aliases: builder.used,
         ..empty(file, source)
     };
     Parsed { tree, problems }
@@ -160,5 +161,6 @@ fn empty(file: FileId, source: &str) -> Tree {
         comments: Arc::default(),
         nodes: Arc::default(),
         root: None,
+        aliases: Vec::new(),
     }
 }

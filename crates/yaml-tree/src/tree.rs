@@ -15,6 +15,7 @@ pub struct Tree {
     pub(crate) comments: Arc<Vec<Comment>>,
     pub(crate) nodes: Arc<Vec<Stored>>,
     pub(crate) root: Option<Link>,
+    pub(crate) aliases: Vec<Link>,
 }
 
 /// Number of a node in [`Tree::nodes`].
@@ -99,6 +100,20 @@ impl Tree {
     /// The document; absent when the file holds none (empty, or comments only).
     pub fn root(&self) -> Option<Node<'_>> {
         self.root.map(|link| Node::new(self, link))
+    }
+
+    /// Every value that has an anchor, in the order of their ends.
+    pub fn anchors(&self) -> impl Iterator<Item = Node<'_>> {
+        let ids = (0..self.nodes.len()).filter(|id| self.nodes[*id].anchor.is_some());
+        ids.map(|id| {
+            let node = NodeId(u32::try_from(id).unwrap_or(u32::MAX));
+            Node::new(self, Link { node, alias: None })
+        })
+    }
+
+    /// Every alias that leads to a value, merged ones included, in the order of the text.
+    pub fn aliases(&self) -> impl Iterator<Item = Node<'_>> {
+        self.aliases.iter().map(|link| Node::new(self, *link))
     }
 
     /// Line and column of a byte offset.
