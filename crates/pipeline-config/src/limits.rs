@@ -38,6 +38,12 @@ pub const MAX_WORKFLOWS: usize = 500;
 /// Most bytes of a compiled regular expression; patterns in filters are short.
 pub const MAX_REGEX_BYTES: usize = 1024 * 1024;
 
+/// Longest regular expression as written. A pattern with look-around is read twice, so its length bounds the work.
+pub const MAX_PATTERN_BYTES: usize = 8 * 1024;
+
+/// Most patterns kept of one run once they are made; each may take [`MAX_REGEX_BYTES`], and most take a hundredth.
+pub const MAX_KEPT_REGEXES: usize = 64;
+
 /// Most steps back a pattern with look-around may take before it is called an error.
 pub const MAX_REGEX_BACKTRACKS: usize = 10_000;
 

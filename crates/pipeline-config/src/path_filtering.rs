@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use airlock_domain::plan::{JobBody, Place, PlannedJob, PlannedWorkflow, StepBody};
 use serde::Serialize;
 
-use crate::regexes;
+use crate::regexes::Regexes;
 
 /// One use of the orb.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -101,10 +101,11 @@ fn kept<'f>(files: &'f [String], exclude: &str) -> Vec<&'f str> {
         .map(str::trim)
         .filter(|line| !line.is_empty())
         .collect();
+    let regexes = Regexes::default();
     let excluded = |file: &&str| {
         patterns
             .iter()
-            .any(|pattern| regexes::matches_whole(pattern, file).unwrap_or(false))
+            .any(|pattern| regexes.matches_whole(pattern, file).unwrap_or(false))
     };
     files
         .iter()
@@ -115,6 +116,7 @@ fn kept<'f>(files: &'f [String], exclude: &str) -> Vec<&'f str> {
 
 fn lines(mapping: &str, text: &str, files: Option<&[&str]>) -> Vec<MappingLine> {
     let mut found = Vec::new();
+    let regexes = Regexes::default();
     for line in mapping.lines().map(str::trim) {
         if line.starts_with('#') {
             continue;
@@ -124,10 +126,12 @@ fn lines(mapping: &str, text: &str, files: Option<&[&str]>) -> Vec<MappingLine> 
             continue;
         };
         let tried = files.unwrap_or_default().iter().map(|file| {
-            regexes::matches_whole(pattern, file).map(|matches| matches.then(|| (*file).to_owned()))
+            regexes
+                .matches_whole(pattern, file)
+                .map(|matches| matches.then(|| (*file).to_owned()))
         });
         // A pattern that cannot be used is told even when there is nothing to match it with.
-        let sound = regexes::matches_whole(pattern, "");
+        let sound = regexes.check(pattern);
         let matched = tried.flatten().flatten().next();
         found.push(MappingLine {
             pattern: pattern.to_owned(),

@@ -3,7 +3,11 @@
 //! Patterns go to the linear-time engine; only those with look-around or back-references go to the backtracking one,
 //! with a low limit, and reaching the limit is an error, never "no match".
 
-use crate::limits::{MAX_REGEX_BACKTRACKS, MAX_REGEX_BYTES};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use crate::limits::{MAX_KEPT_REGEXES, MAX_PATTERN_BYTES, MAX_REGEX_BACKTRACKS, MAX_REGEX_BYTES};
 
 /// Why a pattern could not be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -32,31 +36,78 @@ pub(crate) fn delimited(text: &str) -> Option<&str> {
     (text.len() > 1).then_some(inner)
 }
 
-/// Whether the pattern matches all of the text.
-pub(crate) fn matches_whole(pattern: &str, text: &str) -> Result<bool, RegexError> {
+/// The patterns of one run, each made once: making one costs a hundred times what matching does, and a config has the same
+/// few in all its filters.
+#[derive(Debug, Default)]
+pub(crate) struct Regexes {
+    made: RefCell<BTreeMap<String, Rc<Result<Made, RegexError>>>>,
+}
+
+#[derive(Debug)]
+enum Made {
+    Linear(regex::Regex),
+    Backtracking(fancy_regex::Regex),
+}
+
+impl Regexes {
+    /// Whether the pattern matches all of the text.
+    pub(crate) fn matches_whole(&self, pattern: &str, text: &str) -> Result<bool, RegexError> {
+        match &*self.made(pattern) {
+            Ok(Made::Linear(regex)) => Ok(regex.is_match(text)),
+            Ok(Made::Backtracking(regex)) => regex.is_match(text).map_err(|_| RegexError::TooSlow {
+                pattern: short(pattern),
+                text: short(text),
+            }),
+            Err(error) => Err(error.clone()),
+        }
+    }
+
+    /// What is wrong with a pattern.
+    pub(crate) fn check(&self, pattern: &str) -> Result<(), RegexError> {
+        self.made(pattern)
+            .as_ref()
+            .as_ref()
+            .map(|_| ())
+            .map_err(Clone::clone)
+    }
+
+    fn made(&self, pattern: &str) -> Rc<Result<Made, RegexError>> {
+        let mut kept = self.made.borrow_mut();
+        if let Some(made) = kept.get(pattern) {
+            return Rc::clone(made);
+        }
+        if kept.len() >= MAX_KEPT_REGEXES {
+            kept.clear();
+        }
+        let made = Rc::new(make(pattern));
+        kept.insert(pattern.to_owned(), Rc::clone(&made));
+        made
+    }
+}
+
+fn make(pattern: &str) -> Result<Made, RegexError> {
+    let refused = |reason: String| RegexError::Pattern {
+        pattern: short(pattern),
+        reason,
+    };
+    if pattern.len() > MAX_PATTERN_BYTES {
+        return Err(refused(format!("it has more than {MAX_PATTERN_BYTES} bytes")));
+    }
     let translated = format!(r"\A(?:{})\z", from_java(pattern));
     let linear = regex::RegexBuilder::new(&translated)
         .size_limit(MAX_REGEX_BYTES)
         .build();
     let reason = match linear {
-        Ok(regex) => return Ok(regex.is_match(text)),
+        Ok(regex) => return Ok(Made::Linear(regex)),
         Err(regex::Error::CompiledTooBig(_)) => "it is too large when compiled".to_owned(),
         Err(error) => last_line(&error.to_string()),
     };
-    let backtracking = fancy_regex::RegexBuilder::new(&translated)
+    fancy_regex::RegexBuilder::new(&translated)
         .backtrack_limit(MAX_REGEX_BACKTRACKS)
         .delegate_size_limit(MAX_REGEX_BYTES)
-        .build();
-    let Ok(regex) = backtracking else {
-        return Err(RegexError::Pattern {
-            pattern: short(pattern),
-            reason,
-        });
-    };
-    regex.is_match(text).map_err(|_| RegexError::TooSlow {
-        pattern: short(pattern),
-        text: short(text),
-    })
+        .build()
+        .map(Made::Backtracking)
+        .map_err(|_| refused(reason))
 }
 
 /// `\Q…\E` quotes in Java; the engines here do not know it.
@@ -93,6 +144,22 @@ fn short(text: &str) -> String {
 mod tests {
     use super::*;
 
+    fn matches_whole(pattern: &str, text: &str) -> Result<bool, RegexError> {
+        Regexes::default().matches_whole(pattern, text)
+    }
+
+    #[test]
+    fn patterns_are_made_once_and_few_are_kept() {
+        let regexes = Regexes::default();
+        let first = regexes.made("a.*");
+        assert!(Rc::ptr_eq(&first, &regexes.made("a.*")));
+        for number in 0..MAX_KEPT_REGEXES {
+            assert_eq!(regexes.check(&format!("b{number}")), Ok(()));
+        }
+        assert!(regexes.made.borrow().len() <= MAX_KEPT_REGEXES);
+        assert_eq!(regexes.matches_whole("a.*", "ab"), Ok(true));
+    }
+
     #[test]
     fn the_whole_text_must_match() {
         assert_eq!(matches_whole("rel", "release"), Ok(false));
@@ -117,6 +184,9 @@ mod tests {
     #[test]
     fn bad_and_slow_patterns_are_errors() {
         assert!(matches!(matches_whole("(", "x"), Err(RegexError::Pattern { .. })));
+        let long = "a".repeat(MAX_PATTERN_BYTES + 1);
+        let refused = matches_whole(&long, "x").map_err(|error| error.to_string());
+        assert!(refused.is_err_and(|words| words.contains("more than 8192 bytes") && words.len() < 200));
         assert!(matches!(
             matches_whole("(a{1000}){1000}", "x"),
             Err(RegexError::Pattern { .. })

@@ -11,6 +11,7 @@ use crate::diagnostic::Code;
 use crate::expression::{self, EvaluationError, Names};
 use crate::limits::{MAX_PLAN_TEXT_BYTES, MAX_READS, MAX_TEXT_BYTES};
 use crate::pipeline_values::{self, Lookup};
+use crate::regexes::Regexes;
 use crate::scope::{List, Map, Resolved, Scope, Shape, View};
 use crate::sink::Draft;
 use crate::template::{self, Piece, SplitError};
@@ -398,6 +399,10 @@ impl<'s> ScopeNames<'_, 's> {
 }
 
 impl<'s> Names<'s> for ScopeNames<'_, 's> {
+    fn regexes(&self) -> &Regexes {
+        &self.compiler.regexes
+    }
+
     fn value(&self, name: &str, _at: usize) -> Value<'s> {
         if let Some(name) = name.strip_prefix("parameters.") {
             return self.parameter(name);

@@ -12,11 +12,10 @@ pub(crate) fn nearest<'n>(name: &str, candidates: impl IntoIterator<Item = &'n s
     } else {
         (wanted.len() / 3).clamp(1, 3)
     };
+    let mut rows = Rows::default();
     candidates
         .into_iter()
-        .filter(|candidate| candidate.len() <= 128)
-        .map(|candidate| (distance(&wanted, candidate), candidate))
-        .filter(|(distance, _)| *distance <= allowed)
+        .filter_map(|candidate| Some((rows.distance(&wanted, candidate, allowed)?, candidate)))
         .min_by_key(|(distance, candidate)| (*distance, *candidate))
         .map(|(_, candidate)| candidate)
 }
@@ -44,31 +43,52 @@ pub(crate) fn hint_or_list(name: &str, candidates: &[&str]) -> Option<String> {
     Some(format!("{verb} {}", list.join(", ")))
 }
 
-/// Edits between two names; `-` and `_` count as one character, neighbours swapped as one edit.
-fn distance(wanted: &[char], candidate: &str) -> usize {
-    let same = |a: char, b: char| a == b || (matches!(a, '-' | '_') && matches!(b, '-' | '_'));
-    let other: Vec<char> = candidate.chars().flat_map(char::to_lowercase).collect();
-    let mut rows: Vec<Vec<usize>> = vec![vec![0; other.len() + 1]; wanted.len() + 1];
-    for (at, row) in rows.iter_mut().enumerate() {
-        row[0] = at;
-    }
-    for (at, cell) in rows[0].iter_mut().enumerate() {
-        *cell = at;
-    }
-    for i in 1..=wanted.len() {
-        for j in 1..=other.len() {
-            let cost = usize::from(!same(wanted[i - 1], other[j - 1]));
-            let mut best = (rows[i - 1][j] + 1)
-                .min(rows[i][j - 1] + 1)
-                .min(rows[i - 1][j - 1] + cost);
-            let swapped = i > 1 && j > 1 && wanted[i - 1] == other[j - 2] && wanted[i - 2] == other[j - 1];
-            if swapped {
-                best = best.min(rows[i - 2][j - 2] + 1);
-            }
-            rows[i][j] = best;
+/// The last rows of a table of edits. One table serves all candidates: there may be hundreds for each of hundreds of
+/// mistakes.
+#[derive(Default)]
+struct Rows {
+    other: Vec<char>,
+    before_last: Vec<usize>,
+    last: Vec<usize>,
+    row: Vec<usize>,
+}
+
+impl Rows {
+    /// Edits between two names when there are few; `-` and `_` count as one character, neighbours swapped as one edit.
+    fn distance(&mut self, wanted: &[char], candidate: &str, allowed: usize) -> Option<usize> {
+        // Each letter more or less is an edit, and a letter has at most four bytes.
+        if candidate.len() > 4 * (wanted.len() + allowed) || candidate.len() + allowed < wanted.len() {
+            return None;
         }
+        let same = |a: char, b: char| a == b || (matches!(a, '-' | '_') && matches!(b, '-' | '_'));
+        self.other.clear();
+        self.other.extend(candidate.chars().flat_map(char::to_lowercase));
+        let other = &self.other;
+        if other.len().abs_diff(wanted.len()) > allowed {
+            return None;
+        }
+        self.last.clear();
+        self.last.extend(0..=other.len());
+        for (i, letter) in wanted.iter().enumerate() {
+            self.row.clear();
+            self.row.push(i + 1);
+            for (j, with) in other.iter().enumerate() {
+                let changed = self.last[j] + usize::from(!same(*letter, *with));
+                let mut best = changed.min(self.last[j + 1] + 1).min(self.row[j] + 1);
+                let swapped = i > 0 && j > 0 && *letter == other[j - 1] && wanted[i - 1] == *with;
+                if swapped {
+                    best = best.min(self.before_last[j - 1] + 1);
+                }
+                self.row.push(best);
+            }
+            if self.row.iter().min() > Some(&allowed) && self.last.iter().min() > Some(&allowed) {
+                return None;
+            }
+            std::mem::swap(&mut self.before_last, &mut self.last);
+            std::mem::swap(&mut self.last, &mut self.row);
+        }
+        self.last.last().copied().filter(|distance| *distance <= allowed)
     }
-    rows[wanted.len()][other.len()]
 }
 
 #[cfg(test)]
@@ -83,6 +103,9 @@ mod tests {
         assert_eq!(nearest("working-directory", keys), Some("working_directory"));
         assert_eq!(nearest("enviroment", keys), Some("environment"));
         assert_eq!(nearest("image", keys), None);
+        assert_eq!(nearest("environemtn", keys), Some("environment"));
+        assert_eq!(nearest("xxvironment", keys), Some("environment"));
+        assert_eq!(nearest("xxxxronment", keys), None);
         assert_eq!(nearest("", keys), None);
         assert_eq!(nearest("b", ["a", "B"]), Some("B"));
     }

@@ -16,7 +16,10 @@ pub(crate) fn explain(source: &str, broken: &Break, open: &[Open]) -> Problem {
         source,
         offset: broken.offset,
         line: Line::at(source, broken.offset),
-        bracket: open.last().filter(|open| open.flow).map(|open| open.start),
+        bracket: open
+            .last()
+            .filter(|open| open.flow)
+            .and_then(|_| bracket(source, open)),
     };
     if let Some(problem) = scene.conflict() {
         return problem;
@@ -35,6 +38,16 @@ pub(crate) fn explain(source: &str, broken: &Break, open: &[Open]) -> Problem {
             .hint("close the bracket, or mend what stands between it and here"),
         Some(_) | None => problem,
     }
+}
+
+/// The bracket that was opened last; a pair `a: b` in a list is a map of its own without one.
+fn bracket(source: &str, open: &[Open]) -> Option<Span> {
+    let is_bracket = |open: &&Open| source[open.start.start as usize..].starts_with(['[', '{']);
+    open.iter()
+        .rev()
+        .filter(|open| open.flow)
+        .find(is_bracket)
+        .map(|open| open.start)
 }
 
 /// What is said of a tab before the first thing in a line.

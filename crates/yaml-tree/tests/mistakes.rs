@@ -78,6 +78,11 @@ const MISTAKES: &[(&str, &str)] = &[
     ("an open bracket", "a: [b, c\nd: e\n"),
     ("an open brace", "a: {b: c\nd: e\n"),
     ("a bracket open to the end", "a: [b\n"),
+    ("a pair in a list", "a: [é: {b: c\nd: e\n"),
+    (
+        "a pair in a list, broken itself",
+        "a: [\nϿ: :\">{b\"d0[, ]\"{a: >%@2, {b\"`]\n",
+    ),
     ("the other bracket", "a: [b}\n"),
     ("a bracket too many", "a: ]\n"),
     ("a comma that is missing", "a: {b: 1 c: 2}\n"),

@@ -121,7 +121,8 @@ impl<'s> Compiler<'s> {
         let subject = fields
             .get(self, "value")
             .map_or(Some(String::new()), |field| self.text(&field.value, "`value`"))?;
-        match regexes::matches_whole(regexes::delimited(&text).unwrap_or(&text), &subject) {
+        let inner = regexes::delimited(&text).unwrap_or(&text);
+        match self.regexes.matches_whole(inner, &subject) {
             Ok(matched) => Some(matched),
             Err(error) => {
                 let draft = Draft::error(Code::BAD_REGEX, pattern.value.place, error.to_string());

@@ -150,7 +150,7 @@ impl<'s> Compiler<'s> {
 
     /// A pattern is checked even where this trigger does not ask for it.
     fn check_pattern(&self, text: &str, place: Place, value: &Resolved<'s>) {
-        if let Some(Err(error)) = regexes::delimited(text).map(|inner| regexes::matches_whole(inner, "")) {
+        if let Some(Err(error)) = regexes::delimited(text).map(|inner| self.regexes.check(inner)) {
             self.bad_pattern(&error, place, &value.scope);
         }
     }
@@ -189,11 +189,13 @@ impl<'s> Compiler<'s> {
         let Some(pattern) = regexes::delimited(text) else {
             return text == subject;
         };
-        regexes::matches_whole(pattern, subject).unwrap_or_else(|error| {
-            self.sink
-                .emit(Draft::error(Code::BAD_REGEX, place, error.to_string()));
-            false
-        })
+        self.regexes
+            .matches_whole(pattern, subject)
+            .unwrap_or_else(|error| {
+                self.sink
+                    .emit(Draft::error(Code::BAD_REGEX, place, error.to_string()));
+                false
+            })
     }
 }
 

@@ -43,6 +43,7 @@ use crate::diagnostic::Diagnostic;
 use crate::inputs::{Inputs, Source};
 use crate::needs::orb_references;
 use crate::processed::Processed;
+use crate::regexes::Regexes;
 use crate::scope::Scope;
 use crate::sink::Sink;
 use crate::value::Value;
@@ -121,6 +122,7 @@ pub(crate) struct Compiler<'s> {
     pub(crate) inputs: &'s Inputs,
     pub(crate) sink: Sink<'s>,
     pub(crate) budget: Budget,
+    pub(crate) regexes: Regexes,
     /// Only runs that want the compiled form have one.
     pub(crate) recorder: Option<Recorder>,
     /// Only runs that explain have some.
@@ -137,6 +139,7 @@ impl<'s> Compiler<'s> {
             inputs,
             sink,
             budget: Budget::default(),
+            regexes: Regexes::default(),
             recorder: None,
             notes: None,
             orbs: OrbFiles::default(),

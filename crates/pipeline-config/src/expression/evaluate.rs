@@ -1,13 +1,16 @@
 //! The value of an expression.
 
 use super::{Expression, Operator};
-use crate::regexes;
+use crate::regexes::Regexes;
 use crate::value::Value;
 
 /// Answers for names.
 pub(crate) trait Names<'s> {
     /// The value of a name, or why there is none (already reported).
     fn value(&self, name: &str, at: usize) -> Value<'s>;
+
+    /// The patterns of this run.
+    fn regexes(&self) -> &Regexes;
 }
 
 /// Why an expression has no value.
@@ -43,7 +46,9 @@ pub(crate) fn evaluate<'s>(
             let Value::Text(text) = &value else {
                 return Err(needs_text("matches", &value, *at));
             };
-            regexes::matches_whole(pattern, text)
+            names
+                .regexes()
+                .matches_whole(pattern, text)
                 .map(Value::Bool)
                 .map_err(|error| EvaluationError {
                     at: *at,
@@ -133,9 +138,14 @@ mod tests {
     use super::super::parse;
     use super::*;
 
-    struct Fixed;
+    #[derive(Default)]
+    struct Fixed(Regexes);
 
     impl<'s> Names<'s> for Fixed {
+        fn regexes(&self) -> &Regexes {
+            &self.0
+        }
+
         fn value(&self, name: &str, _: usize) -> Value<'s> {
             match name {
                 "branch" => Value::Text("main".to_owned()),
@@ -148,7 +158,7 @@ mod tests {
 
     fn value(source: &str) -> String {
         let expression = parse(source).expect("the test's expression is well formed");
-        match evaluate(&expression, &Fixed) {
+        match evaluate(&expression, &Fixed::default()) {
             Ok(value) => value.shown(),
             Err(error) => format!("error at {}: {}", error.at, error.message),
         }
