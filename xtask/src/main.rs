@@ -10,6 +10,7 @@
 
 mod bench;
 mod deps;
+mod fuzz;
 mod graph;
 mod install;
 mod layers;
@@ -45,6 +46,8 @@ enum Task {
     /// Measure the real binary. Example: `cargo xtask bench journey --runs 10`.
     #[command(subcommand)]
     Bench(bench::Bench),
+    /// Feed the parser and the compiler with inputs made up by a fuzzer. Example: `cargo xtask fuzz compile --seconds 60`.
+    Fuzz(fuzz::Options),
     /// Install with apt what building and running Airlock needs, and check what the sandbox needs of this machine.
     Install,
 }
@@ -56,6 +59,7 @@ fn main() -> ExitCode {
         Task::Test(options) => test_run::run(&options),
         Task::Services => services::run(),
         Task::Bench(bench) => bench::run(&bench),
+        Task::Fuzz(options) => fuzz::run(&options),
         Task::Install => install::run(),
     };
     match done {

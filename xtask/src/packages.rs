@@ -91,6 +91,12 @@ pub(crate) const PACKAGES: &[AptPackage] = &[
         "the link between a sandbox and the machine",
     ),
     command(
+        "g++",
+        "c++",
+        Purpose::Test,
+        "the fuzzer that fuzz targets are linked with is written in C++",
+    ),
+    command(
         "procps",
         "ps",
         Purpose::Test,

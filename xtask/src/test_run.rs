@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result, ensure};
 use clap::{Args, ValueEnum};
 
 use crate::packages::{self, Purpose};
-use crate::{deps, layers, metadata};
+use crate::{deps, fuzz, layers, metadata};
 
 /// Which stages to run.
 #[derive(Args)]
@@ -32,6 +32,7 @@ enum Name {
     Clippy,
     Deps,
     Build,
+    Fuzz,
     Tests,
 }
 
@@ -82,6 +83,11 @@ const STAGES: &[Stage] = &[
         name: Name::Build,
         title: "build: libraries, binaries and tests",
         work: Work::Cargo(&["build", "--workspace", "--lib", "--bins", "--tests"]),
+    },
+    Stage {
+        name: Name::Fuzz,
+        title: "fuzz: parser and compiler on made-up inputs, a few seconds each",
+        work: Work::Call(fuzz::run_shortly),
     },
     Stage {
         name: Name::Tests,
