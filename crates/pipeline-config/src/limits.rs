@@ -78,3 +78,13 @@ pub const MAX_PACKED_VALUES: usize = 200_000;
 
 /// Most names of names: `jobs: {a: b}` makes `a` another name of `b`. Real configs have one.
 pub const MAX_RENAMINGS: usize = 10;
+
+/// Most files of a packed tree. The largest public config of this kind has 60; whoever names the root of a repository
+/// by mistake should be told at once.
+pub const MAX_PACKED_FILES: usize = 5_000;
+
+/// Most bytes of the files of a packed tree together, and of one included file.
+pub const MAX_PACKED_BYTES: usize = 32 * 1024 * 1024;
+
+/// Deepest folder of a packed tree; real ones stay below 5.
+pub const MAX_PACKED_DEPTH: usize = 30;

@@ -5,7 +5,9 @@ use std::io::Read as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use airlock_pipeline_config::{Inputs, ParameterValue, PipelineValues, Source, compile, render};
+use airlock_pipeline_config::{
+    Inputs, PackKind, ParameterValue, PipelineValues, Source, compile, needs, render,
+};
 use anyhow::Context as _;
 use clap::{Args, Subcommand, ValueEnum};
 
@@ -17,14 +19,18 @@ pub(crate) enum ConfigCommand {
     /// Say whether a config is right: exit code 0 when it is, 1 when it has errors.
     #[command(after_help = "Example:\n  airlock config validate .circleci/config.yml --branch main")]
     Validate(CompileArguments),
-    /// Print what a config means for one trigger.
+    /// Print what a config means for one trigger: in version 2 of the language, with everything expanded.
     #[command(
-        after_help = "Example:\n  airlock config process .circleci/config.yml --format json | jq '.workflows[].jobs[].name'"
+        after_help = "Examples:\n  airlock config process .circleci/config.yml --param deploy=true --pipeline-value git.tag=v1.2.0\n  \
+                      airlock config process .circleci/config.yml --format json | jq '.workflows[].jobs[].name'"
     )]
     Process(CompileArguments),
     /// Print the JSON Schema of the config language, for editors.
     #[command(after_help = "Example:\n  airlock config schema > circleci.schema.json")]
     Schema,
+    /// Make one file of a config that is split over a folder.
+    #[command(after_help = "Example:\n  airlock config pack .circleci/src | airlock config validate -")]
+    Pack(super::pack::PackArguments),
 }
 
 #[derive(Debug, Args)]
@@ -35,13 +41,16 @@ pub(crate) struct CompileArguments {
     /// A pipeline parameter.
     #[arg(long = "param", value_name = "KEY=VALUE", value_parser = super::run::key_value)]
     parameters: Vec<(String, String)>,
+    /// A value of the pipeline; the `pipeline.` in front of its name may be left out.
+    #[arg(long = "pipeline-value", value_name = "KEY=VALUE", value_parser = pipeline_value)]
+    pipeline_values: Vec<(String, String)>,
     /// Compile as for this branch.
     #[arg(long, default_value = "main", conflicts_with = "tag")]
     branch: String,
     /// Compile as for this tag.
     #[arg(long)]
     tag: Option<String>,
-    /// How problems, or the plan, are written.
+    /// How problems are written; `process` writes YAML, and with `json` the whole plan.
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
 }
@@ -62,10 +71,32 @@ pub(crate) fn run(command: ConfigCommand) -> anyhow::Result<ExitCode> {
             terminal::line(airlock_pipeline_config::keys::json_schema().trim_end());
             return Ok(exit::OK);
         }
+        ConfigCommand::Pack(arguments) => return super::pack::run(&arguments, PackKind::Config),
     };
     let source = read(&arguments)?;
-    let inputs = inputs(&arguments);
-    let (plan, diagnostics) = compile(&source, &inputs);
+    let inputs = inputs(&arguments, &source)?;
+    let (outcome, diagnostics) = match (process, arguments.format) {
+        (true, Format::Text) => {
+            let (processed, diagnostics) = airlock_pipeline_config::process(&source, &inputs);
+            (processed.map(|processed| processed.to_yaml()), diagnostics)
+        }
+        (true, Format::Json) => {
+            let (plan, diagnostics) = compile(&source, &inputs);
+            let plan = plan.map(|plan| serde_json::to_string_pretty(&plan).map(|text| text + "\n"));
+            (plan.transpose().context("writing the plan")?, diagnostics)
+        }
+        (false, Format::Text) => {
+            let (plan, diagnostics) = compile(&source, &inputs);
+            (
+                plan.map(|_| format!("{} is a valid config\n", source.file)),
+                diagnostics,
+            )
+        }
+        (false, Format::Json) => {
+            let (plan, diagnostics) = compile(&source, &inputs);
+            (plan.map(|_| String::new()), diagnostics)
+        }
+    };
     let json_problems = !process && arguments.format == Format::Json;
     if json_problems {
         terminal::line(&render::json(&diagnostics));
@@ -77,17 +108,10 @@ pub(crate) fn run(command: ConfigCommand) -> anyhow::Result<ExitCode> {
         };
         terminal::note(render::text(&diagnostics, std::slice::from_ref(&source), color).trim_end());
     }
-    let Some(plan) = plan else { return Ok(exit::FAILED) };
-    match (process, arguments.format) {
-        (true, Format::Json) => {
-            terminal::line(&serde_json::to_string_pretty(&plan).context("writing the plan")?);
-        }
-        (true, Format::Text) => anyhow::bail!(
-            "the compiled form in YAML is not written yet: use --format json, which prints the whole plan"
-        ),
-        (false, Format::Text) => terminal::line(&format!("{} is a valid config", source.file)),
-        (false, Format::Json) => {}
-    }
+    let Some(text) = outcome else {
+        return Ok(exit::FAILED);
+    };
+    terminal::raw(text.as_bytes());
     Ok(exit::OK)
 }
 
@@ -107,8 +131,8 @@ fn read(arguments: &CompileArguments) -> anyhow::Result<Source> {
     Ok(Source::new(name, bytes))
 }
 
-fn inputs(arguments: &CompileArguments) -> Inputs {
-    let pipeline = PipelineValues {
+fn inputs(arguments: &CompileArguments, source: &Source) -> anyhow::Result<Inputs> {
+    let mut pipeline = PipelineValues {
         id: "00000000-0000-0000-0000-000000000001".to_owned(),
         number: 1,
         project_slug: "git/local/project".to_owned(),
@@ -118,16 +142,69 @@ fn inputs(arguments: &CompileArguments) -> Inputs {
         trigger_source: "api".to_owned(),
         ..PipelineValues::default()
     };
-    let parameters: BTreeMap<_, _> = arguments
-        .parameters
-        .iter()
-        .map(|(name, value)| (name.clone(), parameter(value)))
-        .collect();
-    Inputs {
-        pipeline,
-        parameters,
-        ..Inputs::default()
+    for (name, value) in &arguments.pipeline_values {
+        set_value(&mut pipeline, name, value)?;
     }
+    Ok(Inputs {
+        pipeline,
+        parameters: parameters(source, &arguments.parameters),
+        ..Inputs::default()
+    })
+}
+
+/// A name with its `pipeline.`, and a value.
+fn pipeline_value(text: &str) -> Result<(String, String), String> {
+    let (name, value) = super::run::key_value(text)?;
+    let name = match name.strip_prefix("pipeline.") {
+        Some(_) => name,
+        None => format!("pipeline.{name}"),
+    };
+    if name.starts_with("pipeline.parameters.") {
+        return Err("parameters of the pipeline are given with --param".to_owned());
+    }
+    Ok((name, value))
+}
+
+/// A branch and a tag exclude each other: to give one takes the other away.
+fn set_value(pipeline: &mut PipelineValues, name: &str, value: &str) -> anyhow::Result<()> {
+    let text = value.to_owned();
+    match name {
+        "pipeline.id" => pipeline.id = text,
+        "pipeline.number" => {
+            pipeline.number = value
+                .parse()
+                .with_context(|| format!("pipeline.number is a whole number, and not `{value}`"))?;
+        }
+        "pipeline.project.slug" => pipeline.project_slug = text,
+        "pipeline.project.git_url" => pipeline.project_git_url = text,
+        "pipeline.git.revision" => pipeline.revision = text,
+        "pipeline.trigger_source" => pipeline.trigger_source = text,
+        "pipeline.git.branch" => (pipeline.branch, pipeline.tag) = (Some(text), None),
+        "pipeline.git.tag" => (pipeline.branch, pipeline.tag) = (None, Some(text)),
+        _ => {
+            pipeline.other.insert(name.to_owned(), parameter(value));
+        }
+    }
+    Ok(())
+}
+
+/// Values with the types their parameters are declared with; the compiler says what does not fit.
+pub(crate) fn parameters(source: &Source, given: &[(String, String)]) -> BTreeMap<String, ParameterValue> {
+    let declared = needs(source).parameters;
+    given
+        .iter()
+        .map(|(name, text)| {
+            let kind = declared
+                .iter()
+                .find(|declared| declared.name == *name)
+                .map(|declared| declared.kind);
+            let value = match kind {
+                Some("string" | "enum") => ParameterValue::Text(text.clone()),
+                _ => parameter(text),
+            };
+            (name.clone(), value)
+        })
+        .collect()
 }
 
 /// A value from the command line has the type it looks like, as in YAML.
@@ -138,5 +215,54 @@ pub(crate) fn parameter(text: &str) -> ParameterValue {
         _ => text
             .parse()
             .map_or_else(|_| ParameterValue::Text(text.to_owned()), ParameterValue::Int),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn arguments(values: &[&str]) -> CompileArguments {
+        CompileArguments {
+            file: PathBuf::from("-"),
+            parameters: vec![
+                ("text".to_owned(), "5".to_owned()),
+                ("flag".to_owned(), "true".to_owned()),
+                ("other".to_owned(), "7".to_owned()),
+            ],
+            pipeline_values: values
+                .iter()
+                .map(|text| pipeline_value(text).expect("it is a value"))
+                .collect(),
+            branch: "main".to_owned(),
+            tag: None,
+            format: Format::Text,
+        }
+    }
+
+    fn given(values: &[&str]) -> anyhow::Result<Inputs> {
+        let config = "version: 2.1\nparameters:\n  text: {type: string, default: x}\n  flag: {type: boolean, default: false}\n";
+        inputs(&arguments(values), &Source::new("c.yml", config))
+    }
+
+    #[test]
+    fn values_of_the_pipeline() {
+        let inputs =
+            given(&["git.tag=v1", "pipeline.number=12", "git.branch.is_default=true"]).expect("right values");
+        assert_eq!((inputs.pipeline.branch, inputs.pipeline.number), (None, 12));
+        assert_eq!(inputs.pipeline.tag.as_deref(), Some("v1"));
+        let other = inputs.pipeline.other.get("pipeline.git.branch.is_default");
+        assert_eq!(other, Some(&ParameterValue::Bool(true)));
+        assert!(given(&["number=x"]).is_err());
+        assert!(pipeline_value("parameters.x=1").is_err());
+        assert!(pipeline_value("x").is_err());
+    }
+
+    #[test]
+    fn parameters_have_the_type_they_are_declared_with() {
+        let parameters = given(&[]).expect("right values").parameters;
+        assert_eq!(parameters["text"], ParameterValue::Text("5".to_owned()));
+        assert_eq!(parameters["flag"], ParameterValue::Bool(true));
+        assert_eq!(parameters["other"], ParameterValue::Int(7));
     }
 }

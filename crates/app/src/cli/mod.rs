@@ -7,6 +7,8 @@ mod config;
 pub(crate) mod exit;
 mod image;
 mod job;
+mod orb;
+mod pack;
 mod pipeline;
 pub(crate) mod places;
 mod project;
@@ -55,6 +57,9 @@ pub(crate) enum Command {
     /// Check a config and see what it means.
     #[command(subcommand)]
     Config(config::ConfigCommand),
+    /// Orbs: packages of jobs and commands.
+    #[command(subcommand)]
+    Orb(orb::OrbCommand),
     /// Images for machines that reach no registry.
     #[command(subcommand)]
     Image(image::ImageCommand),
@@ -77,6 +82,7 @@ pub(crate) async fn dispatch(command: Command) -> ExitCode {
     let ended = match command {
         Command::Run(arguments) => run::run(arguments).await,
         Command::Config(command) => config::run(command),
+        Command::Orb(command) => orb::run(command),
         Command::Image(command) => image::run(command).await,
         Command::Sandbox(command) => sandbox::run(command).await,
         Command::Up(arguments) => up::run(arguments).await,
