@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use airlock_pipeline_config::{Diagnostic, Source, compile, limits, render};
+use airlock_pipeline_config::{Diagnostic, OrbSource, Source, compile, gather, limits, render};
 
 use crate::inputs;
 
@@ -156,4 +156,83 @@ fn a_thousand_jobs_that_all_wait_for_all() {
         let _ = writeln!(text, "      - j: {{name: n{n}, requires: [{}]}}", all.join(", "));
     }
     assert_eq!(messages(&text, "requires-cycle").len(), 1);
+}
+
+/// Errors of a config whose orbs are all one text.
+fn errors_with_orbs(text: &str, orb: impl Fn(&str) -> String) -> Vec<Diagnostic> {
+    let source = Source::new("config.yml", text.as_bytes());
+    let mut inputs = inputs::push();
+    inputs.orbs = gather(&source, &inputs, &mut |reference| {
+        let text = orb(&reference.to_string());
+        let source = Source::new(reference.to_string(), text.as_bytes());
+        Ok(OrbSource::new(source, reference.to_string()))
+    });
+    let (plan, diagnostics) = compile(&source, &inputs);
+    assert!(plan.is_none(), "this must not be planned");
+    for diagnostic in &diagnostics {
+        let mut places = diagnostic.related.iter().map(|related| &related.position);
+        let config =
+            diagnostic.position.file == "config.yml" || places.any(|place| place.file == "config.yml");
+        assert!(config, "{diagnostic:?}");
+    }
+    diagnostics
+}
+
+const ORB: &str = "version: 2.1\norbs: {a: ns/a@1}\njobs: {build: {docker: [image: x], steps: [a/c0]}}\n";
+
+#[test]
+fn orbs_whose_commands_call_each_other_ten_times() {
+    let found = errors_with_orbs(ORB, |_| {
+        let mut orb = String::from("orbs: {b: ns/b@1}\ncommands:\n");
+        for level in 0..20 {
+            let _ = writeln!(
+                orb,
+                "  c{level}: {{steps: [{}]}}",
+                format!("c{},", level + 1).repeat(10)
+            );
+        }
+        orb + "  c20: {steps: []}\n"
+    });
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!(found[0].code.as_str(), "limit");
+}
+
+#[test]
+fn orbs_that_call_through_each_other_without_end() {
+    let found = errors_with_orbs(ORB, |reference| match reference {
+        "ns/a@1" => "orbs: {b: ns/b@1}\ncommands: {c0: {steps: [b/c1, b/c1]}}\n".to_owned(),
+        _ => "orbs: {a: ns/a@1}\ncommands: {c1: {steps: [a/c0, a/c0]}}\n".to_owned(),
+    });
+    assert!(
+        found.iter().all(|d| d.code.as_str() == "command-cycle"),
+        "{found:?}"
+    );
+}
+
+#[test]
+fn orbs_that_import_others_without_end() {
+    let found = errors_with_orbs(ORB, |reference| {
+        let depth = reference.len();
+        format!(
+            "orbs: {{b: ns/{}@1}}\ncommands: {{c0: {{steps: [b/c0]}}}}\n",
+            "b".repeat(depth)
+        )
+    });
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].message.contains("more than 10 deep"), "{found:?}");
+}
+
+#[test]
+fn orbs_inside_each_other_and_multiplied_by_aliases() {
+    let mut text = String::from("version: 2.1\nx0: &o0 {commands: {c: {steps: []}}}\n");
+    for level in 1..9 {
+        let inner: Vec<String> = (0..9).map(|n| format!("o{n}: *o{}", level - 1)).collect();
+        let _ = writeln!(text, "x{level}: &o{level} {{orbs: {{{}}}}}", inner.join(", "));
+    }
+    text.push_str("orbs: {all: *o8}\njobs: {build: {docker: [image: x], steps: [all/c]}}\n");
+    let found = errors_with_orbs(&text, |_| String::new());
+    assert!(
+        found.iter().any(|d| d.code.as_str().contains("limit")),
+        "{found:?}"
+    );
 }
