@@ -21,6 +21,7 @@ pub mod projects;
 pub mod queries;
 mod selection;
 mod specs;
+mod unsupported;
 
 use std::sync::{Arc, OnceLock};
 

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use airlock_domain::plan::{JobBody, Plan, PlannedJob, PlannedWorkflow};
+use airlock_domain::plan::{JobBody, LeftOut, Plan, PlannedJob, PlannedWorkflow};
 use airlock_domain::state::{
     Event, Job, JobKind, JobStatus, PipelineState, Slice, SliceStatus, Workflow, WorkflowStatus,
 };
@@ -15,6 +15,7 @@ use airlock_pipeline_config::{Diagnostic, Inputs, ParameterValue, PipelineValues
 use airlock_workflow_engine::decide;
 
 use crate::selection::select;
+use crate::unsupported::{refusal, unsupported};
 use crate::{ControlPlane, UseCaseError, limits};
 
 /// What planning leads to.
@@ -118,10 +119,13 @@ impl ControlPlane {
         });
         Ok(match compiled.await {
             Ok((Some(plan), _, _)) => match select(plan, &pipeline.trigger.only) {
-                Ok(plan) => Planned {
-                    state: PipelineState::Created,
-                    errors: Vec::new(),
-                    workflows: self.workflows_of(&plan),
+                Ok(plan) => match unsupported(&plan).as_slice() {
+                    [] => Planned {
+                        state: PipelineState::Created,
+                        errors: Vec::new(),
+                        workflows: self.workflows_of(&plan),
+                    },
+                    missing => Planned::errored("plan", refusal(missing)),
                 },
                 Err(problem) => Planned::errored("plan", problem),
             },
@@ -179,7 +183,7 @@ impl ControlPlane {
                 id,
                 name: planned.name.clone(),
                 status: WorkflowStatus::NotRun,
-                left_out: Some(left_out.reason.clone()),
+                left_out: Some(left_out_reason(planned, left_out)),
                 jobs: Vec::new(),
                 effects: Vec::new(),
             };
@@ -206,8 +210,12 @@ impl ControlPlane {
             }
         };
         let bodies = planned.jobs.iter().map(|job| match &job.body {
-            JobBody::Build(build) => Some(build.clone()),
-            JobBody::Approval => None,
+            JobBody::Build(build) => Some((**build).clone()),
+            JobBody::Approval
+            | JobBody::NoOp
+            | JobBody::Release(_)
+            | JobBody::Lock { .. }
+            | JobBody::Unlock { .. } => None,
         });
         let jobs = state.jobs.into_iter().zip(bodies).map(|(job, body)| NewJob {
             id: job.id,
@@ -231,10 +239,23 @@ impl ControlPlane {
     }
 }
 
+/// A workflow that only the clock starts will not run by waiting for it.
+fn left_out_reason(planned: &PlannedWorkflow, left_out: &LeftOut) -> String {
+    if planned.schedules.is_empty() {
+        left_out.reason.clone()
+    } else {
+        format!("{}, and Airlock starts nothing by the clock yet", left_out.reason)
+    }
+}
+
 fn engine_job(id: JobId, planned: &PlannedJob) -> Job {
     let (kind, slices) = match &planned.body {
         JobBody::Build(build) => (JobKind::Build, build.parallelism),
         JobBody::Approval => (JobKind::Approval, 0),
+        // Those that would do more come here only when they are left out.
+        JobBody::NoOp | JobBody::Release(_) | JobBody::Lock { .. } | JobBody::Unlock { .. } => {
+            (JobKind::NoOp, 0)
+        }
     };
     Job {
         id,

@@ -86,13 +86,17 @@ mod tests {
             contexts: Vec::new(),
             left_out: None,
             body: JobBody::Approval,
+            serial_group: None,
         };
         let workflow = |name: &str, jobs: &[&str]| PlannedWorkflow {
             name: WorkflowName::new(name).expect("a name"),
             left_out: None,
             jobs: jobs.iter().map(|name| job(name)).collect(),
+            schedules: Vec::new(),
+            auto_reruns: None,
         };
         Plan {
+            setup: None,
             workflows: vec![workflow("ci", &["test", "build"]), workflow("nightly", &["test"])],
         }
     }

@@ -54,14 +54,25 @@ impl ControlPlane {
         }
         let checks_out = body.steps.iter().any(|step| match step.body {
             StepBody::Checkout { .. } => true,
-            StepBody::Run { .. } | StepBody::StoreArtifacts { .. } => false,
+            StepBody::Run { .. }
+            | StepBody::StoreArtifacts { .. }
+            | StepBody::SaveCache { .. }
+            | StepBody::RestoreCache { .. }
+            | StepBody::StoreTestResults { .. }
+            | StepBody::PersistToWorkspace { .. }
+            | StepBody::AttachWorkspace { .. }
+            | StepBody::AddSshKeys { .. }
+            | StepBody::SetupRemoteDocker { .. }
+            | StepBody::InstallSigningBundle => false,
         });
         let source = if checks_out {
             Some(self.source(&pipeline, &project).await?)
         } else {
             None
         };
-        let Executor::Docker { image, place: _ } = &body.executor;
+        let Executor::Docker { image, .. } = &body.executor else {
+            return Err(missing("an image"));
+        };
         Ok(JobSpec {
             pipeline: pipeline.id,
             workflow: claimed.workflow,
@@ -76,7 +87,7 @@ impl ControlPlane {
             environment: plain,
             secrets: sealed,
             masks,
-            steps: body.steps.iter().map(step_spec).collect(),
+            steps: body.steps.iter().filter_map(step_spec).collect(),
             source,
             run_time_ms: JOB_RUN_TIME_MS,
         })
@@ -174,7 +185,8 @@ fn secret_of(value: &Value) -> Option<SecretValue> {
     }
 }
 
-fn step_spec(step: &Step) -> StepSpec {
+/// What the agent does for a step. Steps it does not know yet never get here: see [`crate::unsupported`].
+fn step_spec(step: &Step) -> Option<StepSpec> {
     let work = match &step.body {
         StepBody::Run {
             command,
@@ -183,6 +195,8 @@ fn step_spec(step: &Step) -> StepSpec {
             working_directory,
             background,
             no_output_timeout_ms,
+            auto_rerun: _,
+            deploy: _,
         } => StepWork::Run {
             command: command.clone(),
             shell: shell.clone(),
@@ -194,15 +208,24 @@ fn step_spec(step: &Step) -> StepSpec {
             background: *background,
             no_output_timeout_ms: *no_output_timeout_ms,
         },
-        StepBody::Checkout { path } => StepWork::Checkout { path: path.clone() },
+        // The method only says how much of the history is fetched at once; the agent fetches what it takes.
+        StepBody::Checkout { path, method: _ } => StepWork::Checkout { path: path.clone() },
         StepBody::StoreArtifacts { path, destination } => StepWork::StoreArtifacts {
             path: path.clone(),
             destination: destination.clone(),
         },
+        StepBody::SaveCache { .. }
+        | StepBody::RestoreCache { .. }
+        | StepBody::StoreTestResults { .. }
+        | StepBody::PersistToWorkspace { .. }
+        | StepBody::AttachWorkspace { .. }
+        | StepBody::AddSshKeys { .. }
+        | StepBody::SetupRemoteDocker { .. }
+        | StepBody::InstallSigningBundle => return None,
     };
-    StepSpec {
+    Some(StepSpec {
         name: step.name.clone(),
         when: step.when,
         work,
-    }
+    })
 }

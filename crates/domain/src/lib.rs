@@ -3,12 +3,16 @@
 //! This crate owns what every other crate must agree on and nothing else. It does no I/O, reads no clock and draws no
 //! random numbers: ids and times are handed in. Everybody may import it; it imports nobody.
 
+pub mod cache_key;
+pub mod cron;
+pub mod duration;
 pub mod environment;
 pub mod events;
 pub mod ids;
 pub mod limits;
 pub mod names;
 pub mod orbs;
+pub mod path_pattern;
 pub mod plan;
 pub mod secret;
 pub mod state;

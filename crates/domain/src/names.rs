@@ -108,7 +108,7 @@ name! {
     /// An image's name as the config writes it.
     ImageName, "image", check_image;
     /// A resource class, such as `medium`.
-    ResourceClass, "resource class", check_image;
+    ResourceClass, "resource class", check_class;
     /// An orb's name: `<namespace>/<orb>`.
     OrbName, "orb", crate::orbs::check_name;
     /// What an orb's text was hashed to: `sha256:` and hexadecimal digits.
@@ -200,7 +200,19 @@ fn check_sha(text: &str) -> Result<(), &'static str> {
     }
 }
 
+/// As a resource class, and `$NAME` and `${NAME}`, which some configs write and which stay as written.
 fn check_image(text: &str) -> Result<(), &'static str> {
+    let plain: String = text.chars().filter(|c| !matches!(c, '$' | '{' | '}')).collect();
+    check_class(&plain).map_err(|problem| {
+        if problem.starts_with("may hold") {
+            "may hold only letters, digits and - _ . / : @ + $ { }"
+        } else {
+            problem
+        }
+    })
+}
+
+fn check_class(text: &str) -> Result<(), &'static str> {
     if text.is_empty() {
         return Err("is empty");
     }

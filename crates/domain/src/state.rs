@@ -200,7 +200,7 @@ pub struct Job {
     pub status: JobStatus,
     /// Why it is as it is, where that is not plain.
     pub reason: Option<String>,
-    /// Its slices; none for an approval.
+    /// Its slices; none for a job that runs no steps.
     pub slices: Vec<Slice>,
 }
 
@@ -212,6 +212,8 @@ pub enum JobKind {
     Build,
     /// Waits for a person.
     Approval,
+    /// Does nothing: it succeeds when its turn comes.
+    NoOp,
 }
 
 /// One slice of a job.

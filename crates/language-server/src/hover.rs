@@ -255,9 +255,6 @@ pub(crate) fn key(key: &Key) -> String {
     }
     match key.support {
         Support::Yes => {}
-        Support::Later(feature) => {
-            let _ = write!(text, "\n\nAirlock does not support this yet ({feature}).");
-        }
         Support::Ignored(reason) => {
             let _ = write!(text, "\n\nIt has no effect: {reason}.");
         }

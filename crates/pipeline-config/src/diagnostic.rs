@@ -119,8 +119,12 @@ codes! {
     BAD_REGEX = "bad-regex";
     /// A value that the field's rules refuse.
     BAD_VALUE = "bad-value";
+    /// A key of a cache that is no template.
+    CACHE_KEY = "cache-key";
     /// A name in `<< >>` or a call that repeats itself without end.
     COMMAND_CYCLE = "command-cycle";
+    /// A time of a schedule that is none.
+    CRON = "cron";
     /// A form that still works and that something else has replaced.
     DEPRECATED = "deprecated";
     /// Two things with one name.
@@ -139,8 +143,6 @@ codes! {
     MISSING_ARGUMENT = "missing-argument";
     /// A key that must be there.
     MISSING_KEY = "missing-key";
-    /// Part of CircleCI's language that this version does not honour.
-    NOT_YET_SUPPORTED = "not-yet-supported";
     /// An orb that may not be used here.
     ORB_REFUSED = "orb-refused";
     /// An orb that could not be read or fetched.

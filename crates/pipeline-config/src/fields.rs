@@ -39,6 +39,11 @@ pub(crate) struct Field<'s> {
 impl<'s> Compiler<'s> {
     /// Checks a map against its table of keys.
     pub(crate) fn fields(&self, map: &Map<'s>, place: Place, what: &str, keys: &[Key]) -> Fields<'s> {
+        self.fields_of(map, place, what, &[keys])
+    }
+
+    /// Checks a map against several tables of keys.
+    pub(crate) fn fields_of(&self, map: &Map<'s>, place: Place, what: &str, keys: &[&[Key]]) -> Fields<'s> {
         let mut fields = Fields::open(map, place, what);
         for pair in map.iter() {
             if let Some(meant) = self.check_key(&pair, map, what, keys) {
@@ -49,9 +54,16 @@ impl<'s> Compiler<'s> {
     }
 
     /// Returns the key that was meant by one that there is not.
-    fn check_key(&self, pair: &Pair<'s>, map: &Map<'s>, what: &str, keys: &[Key]) -> Option<&'static str> {
+    fn check_key(
+        &self,
+        pair: &Pair<'s>,
+        map: &Map<'s>,
+        what: &str,
+        tables: &[&[Key]],
+    ) -> Option<&'static str> {
         let scope = &map.scope;
-        let found = keys.iter().find(|key| key.name == pair.name);
+        let keys = || tables.iter().copied().flatten();
+        let found = keys().find(|key| key.name == pair.name);
         match found.map(|key| &key.support) {
             Some(Support::Yes) => {
                 // Some texts are for readers alone; nobody else looks at them.
@@ -60,7 +72,6 @@ impl<'s> Compiler<'s> {
                     self.wrong_type(&self.resolve(&pair.value), &format!("`{}`", pair.name), "text");
                 }
             }
-            Some(Support::Later(feature)) => self.not_yet(pair.key, scope, pair.name, feature),
             Some(Support::Ignored(reason)) => {
                 let message = format!("`{}` has no effect: {reason}", pair.name);
                 self.sink
@@ -69,22 +80,15 @@ impl<'s> Compiler<'s> {
             None => {
                 // A key that stands there already is not the one that was meant.
                 let absent = |name: &&str| map.mapping.get(name).is_none();
-                let names: Vec<&str> = keys.iter().map(|key| key.name).filter(absent).collect();
+                let names: Vec<&str> = keys().map(|key| key.name).filter(absent).collect();
                 let message = format!("extraneous key [{}] is not permitted in {what}", pair.name);
                 let draft =
                     Draft::error(Code::UNKNOWN_KEY, pair.key, message).did_you_mean(pair.name, &names);
                 self.sink.emit_in(scope, draft);
-                return suggest::nearest(pair.name, keys.iter().map(|key| key.name).filter(absent));
+                return suggest::nearest(pair.name, keys().map(|key| key.name).filter(absent));
             }
         }
         None
-    }
-
-    /// The one diagnostic for parts of the language that are not honoured.
-    pub(crate) fn not_yet(&self, place: Place, scope: &Scope<'s>, key: &str, feature: &str) {
-        let message = format!("`{key}` is not supported yet ({feature})");
-        self.sink
-            .emit_in(scope, Draft::error(Code::NOT_YET_SUPPORTED, place, message));
     }
 
     /// Reports that a value has another shape than its field wants.
@@ -148,6 +152,28 @@ impl<'s> Compiler<'s> {
             self.wrong_type(value, what, "a whole number");
         }
         found
+    }
+
+    /// A whole number between two others.
+    pub(crate) fn number_within(&self, field: &Field<'s>, least: u32, most: u32) -> Option<u32> {
+        let number = self.integer(&field.value, &format!("`{}`", field.name))?;
+        let fitting = u32::try_from(number)
+            .ok()
+            .filter(|number| (least..=most).contains(number));
+        if fitting.is_none() {
+            let message = match most {
+                u32::MAX => format!("`{}` must be at least {least}, and this is {number}", field.name),
+                _ => format!(
+                    "`{}` must be between {least} and {most}, and this is {number}",
+                    field.name
+                ),
+            };
+            self.sink.emit_in(
+                &field.value.scope,
+                Draft::error(Code::BAD_VALUE, field.value.place, message),
+            );
+        }
+        fitting
     }
 
     /// A list.

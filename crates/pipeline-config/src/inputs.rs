@@ -36,6 +36,17 @@ pub struct Inputs {
     pub orbs: Orbs,
     /// Beginnings of addresses that orbs may come from: each `https://…/`, with the slash at its end.
     pub orb_url_prefixes: Vec<String>,
+    /// The workflow whose schedule started the pipeline; it alone runs. Others with a schedule run never else.
+    pub scheduled_workflow: Option<String>,
+    /// What went before, when this config continues a setup config.
+    pub continuation: Option<Continuation>,
+}
+
+/// A setup config that was run, and now this one follows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Continuation {
+    /// Pipeline parameters that the setup pipeline was triggered with. They hold on, and none may be given again.
+    pub given_before: BTreeMap<String, ParameterValue>,
 }
 
 impl Default for Inputs {
@@ -46,6 +57,8 @@ impl Default for Inputs {
             default_resource_class: "medium".to_owned(),
             orbs: Orbs::default(),
             orb_url_prefixes: Vec::new(),
+            scheduled_workflow: None,
+            continuation: None,
         }
     }
 }

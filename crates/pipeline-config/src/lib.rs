@@ -11,7 +11,7 @@
 //! How it works: the file becomes a tree with places (`airlock-yaml-tree`). Nothing is substituted up front. A value is
 //! read as a *view*, a node together with the scope that gives its `<< … >>` names their meaning, and is evaluated when
 //! a field asks for it, so that every message can point at the text somebody wrote and at the calls that led there.
-//! Each kind of map has a table of its keys in `keys`: a key is honoured, refused as not supported yet, or unknown.
+//! Each kind of map has a table of its keys in `keys`: a key is honoured, skipped with a warning, or unknown.
 //! No key is skipped in silence.
 
 mod anchors;
@@ -46,7 +46,7 @@ pub use compile::{compile, process};
 pub use diagnostic::{Code, Diagnostic, Edit, Fix, Position, Related, Severity};
 pub use explain::{Decision, ExplainedJob, ExplainedWorkflow, Explanation, SeenValue, explain};
 pub use fixing::apply_fixes;
-pub use inputs::{Inputs, ParameterValue, PipelineValues, Source};
+pub use inputs::{Continuation, Inputs, ParameterValue, PipelineValues, Source};
 pub use needs::{DeclaredParameter, Needs, OrbNeed, OrbRequest, needs, orb_references};
 pub use orbs::{
     Catalogue, Gathering, OrbName, OrbProblem, OrbReference, OrbReferenceError, OrbSource, OrbVersion, Orbs,

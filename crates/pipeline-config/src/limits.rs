@@ -88,3 +88,12 @@ pub const MAX_PACKED_BYTES: usize = 32 * 1024 * 1024;
 
 /// Deepest folder of a packed tree; real ones stay below 5.
 pub const MAX_PACKED_DEPTH: usize = 30;
+
+/// Most automatic reruns of a step or workflow: CircleCI's number.
+pub const MAX_AUTO_RERUNS: u32 = 5;
+
+/// Longest key of a serial group: CircleCI's number.
+pub const MAX_SERIAL_GROUP_CHARS: usize = 512;
+
+/// Longest time caches of a job can be kept, in days: what CircleCI's pattern takes.
+pub const MAX_CACHE_RETENTION_DAYS: u32 = 30;

@@ -37,6 +37,15 @@ impl<'s> Compiler<'s> {
                 scope: Rc::clone(&scope),
             }),
             NodeKind::Scalar(scalar) if scope.templates && template::has_tags(scalar.text) => {
+                if scope.unknown {
+                    return Resolved {
+                        node: view.node,
+                        place,
+                        alias,
+                        scope,
+                        shape: Shape::Computed(Value::Broken),
+                    };
+                }
                 let value = self.fill_in(view, scalar.text);
                 if let Value::Node(inner) = &value {
                     // A list or map that was passed on: its own place is where it was written.

@@ -20,6 +20,8 @@ pub(crate) struct Scope<'s> {
     pub(crate) matrix: Option<Rc<BTreeMap<String, Value<'s>>>>,
     /// Whether `<< … >>` means anything: not in version 2, nor where parameters are declared.
     pub(crate) templates: bool,
+    /// Whether every `<< … >>` gives a value of which nothing is known: where something is read that nobody calls.
+    pub(crate) unknown: bool,
     /// How we got here.
     pub(crate) call: Option<Rc<Call>>,
 }
@@ -66,7 +68,28 @@ impl<'s> Scope<'s> {
             parameters: Some(Rc::new(parameters)),
             matrix: None,
             templates: self.templates,
+            unknown: self.unknown,
             call: Some(Rc::new(call)),
+        })
+    }
+
+    /// The scope around definitions that can be called from here.
+    pub(crate) fn around(&self, home: &Rc<Definitions<'s>>) -> Rc<Self> {
+        Rc::new(Self {
+            definitions: Rc::clone(home),
+            parameters: None,
+            matrix: None,
+            templates: self.templates,
+            unknown: self.unknown,
+            call: None,
+        })
+    }
+
+    /// This scope with nothing known of any value.
+    pub(crate) fn unknowing(&self) -> Rc<Self> {
+        Rc::new(Self {
+            unknown: true,
+            ..self.clone()
         })
     }
 

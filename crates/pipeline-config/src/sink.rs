@@ -2,7 +2,7 @@
 //! jobs has its mistake once) and stops at a limit.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use airlock_yaml_tree::{FileId, Place, Tree};
 
@@ -97,7 +97,8 @@ impl Draft {
 pub(crate) struct Sink<'s> {
     files: Vec<(&'s str, &'s Tree)>,
     found: RefCell<Vec<Diagnostic>>,
-    seen: RefCell<BTreeSet<(Code, Position, String)>>,
+    /// Where in `found` each one is.
+    seen: RefCell<BTreeMap<(Code, Position, String), usize>>,
     errors: Cell<bool>,
     anchors: RefCell<Vec<Option<Anchors<'s>>>>,
     /// The files from here on are orbs.
@@ -106,6 +107,8 @@ pub(crate) struct Sink<'s> {
     declared: RefCell<BTreeMap<FileId, Place>>,
     /// The last place of the config itself from which something was called.
     from: Cell<Option<Place>>,
+    /// Whether errors are taken as warnings.
+    lenient: Cell<bool>,
 }
 
 impl<'s> Sink<'s> {
@@ -119,6 +122,7 @@ impl<'s> Sink<'s> {
             orbs: u32::MAX,
             declared: RefCell::default(),
             from: Cell::new(None),
+            lenient: Cell::new(false),
         }
     }
 
@@ -140,6 +144,9 @@ impl<'s> Sink<'s> {
 
     /// Takes a diagnostic that no call led to. One inside an orb also shows how the config came to that orb.
     pub(crate) fn emit(&self, mut draft: Draft) {
+        if self.lenient.get() {
+            draft.severity = Severity::Warning;
+        }
         if self.is_of_orb(draft.place) {
             // Who wrote the config cannot mend an orb, and need not be warned of what works.
             if draft.severity == Severity::Warning {
@@ -154,13 +161,17 @@ impl<'s> Sink<'s> {
         if draft.severity == Severity::Error {
             self.errors.set(true);
         }
-        if self.is_full() {
+        let room = self.make_room(draft.severity);
+        if !room {
             return;
         }
         let position = self.position(draft.place);
         let mut found = self.found.borrow_mut();
         let key = (draft.code, position.clone(), draft.message.clone());
-        if !self.seen.borrow_mut().insert(key) {
+        let at = *self.seen.borrow_mut().entry(key).or_insert(found.len());
+        if let Some(known) = found.get_mut(at) {
+            // What is a warning where nothing runs is an error where something does.
+            known.severity = known.severity.min(draft.severity);
             return;
         }
         let rename = draft.rename.and_then(|(from, to)| {
@@ -295,6 +306,38 @@ impl<'s> Sink<'s> {
     /// Goes back to a place, once what was called from it is done.
     pub(crate) fn back_to(&self, place: Option<Place>) {
         self.from.set(place);
+    }
+
+    /// Takes errors as warnings while something is done.
+    pub(crate) fn as_warnings<T>(&self, body: impl FnOnce() -> T) -> T {
+        let before = self.lenient.replace(true);
+        let result = body();
+        self.lenient.set(before);
+        result
+    }
+
+    /// Whether a diagnostic fits; an error takes the place of a warning.
+    fn make_room(&self, severity: Severity) -> bool {
+        if !self.is_full() {
+            return true;
+        }
+        if severity == Severity::Warning {
+            return false;
+        }
+        let mut found = self.found.borrow_mut();
+        let Some(at) = found
+            .iter()
+            .rposition(|known| known.severity == Severity::Warning)
+        else {
+            return false;
+        };
+        found.remove(at);
+        let mut seen = self.seen.borrow_mut();
+        seen.retain(|_, place| *place != at);
+        seen.values_mut()
+            .filter(|place| **place > at)
+            .for_each(|place| *place -= 1);
+        true
     }
 
     /// Whether further diagnostics would be dropped.

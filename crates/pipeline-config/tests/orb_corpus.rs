@@ -185,11 +185,6 @@ fn outcome(root: &Path, file: String, text: &str) -> Outcome {
     let (plan, diagnostics) = compile(&source, &inputs);
     let errors: Vec<Diagnostic> = diagnostics.into_iter().filter(Diagnostic::is_error).collect();
     assert_eq!(plan.is_some(), errors.is_empty(), "{file}");
-    // Other parts of the language have tests of their own.
-    let errors: Vec<Diagnostic> = errors
-        .into_iter()
-        .filter(|error| error.code.as_str() != "not-yet-supported")
-        .collect();
     let absent = orb_references(&source, &inputs)
         .into_iter()
         .filter(|request| !matches!(inputs.orbs.get(&request.reference), Some(Ok(_))))

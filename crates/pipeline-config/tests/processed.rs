@@ -277,8 +277,9 @@ fn meaning(plan: &Plan) -> Value {
         }
     }
     let mut value = serde_json::to_value(plan).expect("a plan can be written");
+    value["setup"] = Value::Bool(plan.setup.is_some());
     if let Some(workflows) = value["workflows"].as_array_mut() {
-        workflows.retain(|workflow| workflow["left_out"].is_null());
+        workflows.retain(|workflow| workflow["left_out"].is_null() || workflow.get("schedules").is_some());
     }
     strip(&mut value);
     value

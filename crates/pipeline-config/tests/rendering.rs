@@ -17,23 +17,23 @@ fn plain(text: &str) -> String {
 #[test]
 fn a_long_line_is_shown_around_the_place() {
     let text = format!(
-        "version: 2.1\njobs: {{a: {{x: \"{}\"}}, build: [], b: \"{}\"}}\n",
+        "version: 2.1\njobs: {{build: {{<<: {{description: \"{}\"}}, steps: 1, <<: {{description: \"{}\"}}, docker: [image: x]}}}}\n",
         "é".repeat(400),
         "y".repeat(400)
     );
     insta::assert_snapshot!(plain(&text), @r#"
-    error[wrong-type]: job `build` must be a map, and this is a list (expected type: Mapping, found: Sequence)
-     --> config.yml:2:427
+    error[wrong-type]: `steps` must be a list, and this is a whole number (expected type: Sequence, found: Integer)
+     --> config.yml:2:446
       |
-    2 | …ééééééééééééééééééééééééééééééééééé"}, build: [], b: "yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy…
-      |                                                ^^
+    2 | …ééééééééééééééééééééééééééééééééééé"}, steps: 1, <<: {description: "yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy…
+      |                                                ^
     "#);
 }
 
 #[test]
 fn tabs_and_wide_characters_keep_the_caret_in_place() {
     insta::assert_snapshot!(plain("version: 2.1\njobs: {build: {docker: [image: \"日本\"],\tstep: []}}\n"), @r#"
-    error[bad-name]: image '日本' may hold only letters, digits and - _ . / : @ +
+    error[bad-name]: image '日本' may hold only letters, digits and - _ . / : @ + $ { }
      --> config.yml:2:32
       |
     2 | jobs: {build: {docker: [image: "日本"], step: []}}

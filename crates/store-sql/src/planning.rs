@@ -114,7 +114,7 @@ async fn add_job(
     let owner = || format!("the workflow {workflow}");
     let counted = match job.kind {
         JobKind::Build => Some(next_number(c, planned.project).await?),
-        JobKind::Approval => None,
+        JobKind::Approval | JobKind::NoOp => None,
     };
     let begun = matches!(job.status, JobStatus::Running | JobStatus::OnHold);
     let body = job

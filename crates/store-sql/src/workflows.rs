@@ -175,11 +175,12 @@ pub(crate) const fn kind_word(kind: JobKind) -> &'static str {
     match kind {
         JobKind::Build => "build",
         JobKind::Approval => "approval",
+        JobKind::NoOp => "no-op",
     }
 }
 
 fn read_kind(word: &str) -> Option<JobKind> {
-    [JobKind::Build, JobKind::Approval]
+    [JobKind::Build, JobKind::Approval, JobKind::NoOp]
         .into_iter()
         .find(|kind| kind_word(*kind) == word)
 }

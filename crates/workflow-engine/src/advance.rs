@@ -70,6 +70,7 @@ fn verdict(state: &Workflow, job: &Job) -> Option<Verdict> {
 fn start(draft: &mut Draft, job: &Job) {
     match job.kind {
         JobKind::Approval => draft.set_job(job.id, JobStatus::OnHold, None),
+        JobKind::NoOp => draft.set_job(job.id, JobStatus::Success, None),
         JobKind::Build => {
             draft.set_job(job.id, JobStatus::Queued, None);
             enqueue(draft, job.id, &job.slices);

@@ -301,7 +301,7 @@ fn approved(draft: &mut Draft, job: JobId, by: &str) -> Result<(), Refused> {
             Ok(())
         }
         (JobKind::Approval, JobStatus::Success) => Ok(()),
-        (JobKind::Approval | JobKind::Build, status) => Err(Refused::NotOnHold {
+        (JobKind::Approval | JobKind::Build | JobKind::NoOp, status) => Err(Refused::NotOnHold {
             job: found.name.to_string(),
             status,
         }),

@@ -172,8 +172,14 @@ async fn facts(plane: &ControlPlane, job: &JobRow, slice: u32) -> Result<Vec<Fac
     let mut facts = Vec::new();
     let mut fact = |label, value, mono| facts.push(Fact { label, value, mono });
     if let Some(body) = &job.body {
-        let Executor::Docker { image, place: _ } = &body.executor;
-        fact("Image", image.to_string(), true);
+        match &body.executor {
+            Executor::Docker { image, .. } => fact("Image", image.to_string(), true),
+            Executor::Machine(machine) => {
+                let image = machine.image.as_ref().map_or("default", |image| image.as_str());
+                fact("Machine", image.to_owned(), true);
+            }
+            Executor::MacOs(mac) => fact("Xcode", mac.xcode.clone(), true),
+        }
         fact("Resource class", body.resource_class.to_string(), true);
         if body.parallelism > 1 {
             fact("Slices", body.parallelism.to_string(), false);
@@ -218,6 +224,11 @@ async fn why(
     Ok(match job.status {
         JobStatus::Running | JobStatus::Success if job.kind == JobKind::Build => None,
         JobStatus::Running => None,
+        JobStatus::Success if job.kind == JobKind::NoOp => why(
+            "Nothing to do",
+            or("A job of this type only stands for others to wait for."),
+            None,
+        ),
         JobStatus::Success => why("Approved", or("Somebody approved it."), None),
         JobStatus::Failed => Some(Why {
             heading: "Why it failed",

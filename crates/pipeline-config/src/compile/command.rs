@@ -1,7 +1,6 @@
 //! Reusable commands: binds arguments, then compiles the command's steps in its own scope.
 
 use std::collections::BTreeMap;
-use std::rc::Rc;
 
 use airlock_domain::plan::Step;
 
@@ -24,7 +23,7 @@ impl<'s> Compiler<'s> {
         if !self.may_call(definition, &what, called) {
             return;
         }
-        let outer = Self::outer_scope(Rc::clone(&found.home), called.scope.templates);
+        let outer = called.scope.around(&found.home);
         let value = self.resolve(&Self::in_scope(definition, &outer));
         let Some(map) = self.map(&value, &what) else {
             return;
@@ -45,6 +44,11 @@ impl<'s> Compiler<'s> {
             beside: &[],
         };
         let values = self.bind(&call, &declared, &given, &BTreeMap::new());
+        if called.scope.unknown {
+            // Only the call is looked at here; the command has its own turn.
+            return;
+        }
+        self.mark_used(definition);
         let inner = called.scope.called(
             &found.home,
             what.clone(),

@@ -8,9 +8,9 @@ use airlock_yaml_tree::{Place, Span, Tree};
 
 use super::{Compiler, Definitions};
 use crate::diagnostic::Code;
-use crate::fields::Fields;
-use crate::keys::{Support, TOP};
-use crate::scope::{Map, Pair, Scope, Shape, View};
+use crate::fields::{Field, Fields};
+use crate::keys::{Support, TOP, TOP_OF_2_1};
+use crate::scope::{Map, Pair, Scope, View};
 use crate::sink::Draft;
 use crate::suggest;
 
@@ -41,6 +41,11 @@ impl<'s> Compiler<'s> {
         }
         let definitions = Definitions {
             jobs: self.definitions(&top, "jobs"),
+            job_groups: if templates {
+                self.definitions(&top, "job-groups")
+            } else {
+                BTreeMap::new()
+            },
             commands: if templates {
                 self.definitions(&top, "commands")
             } else {
@@ -60,10 +65,77 @@ impl<'s> Compiler<'s> {
         };
         self.check_job_names(&definitions);
         self.check_names(&definitions);
+        self.check_group_names(&definitions.jobs, &definitions.job_groups);
+        let setup = self.setup(&top);
         let scope = Self::outer_scope(Rc::new(definitions), templates);
         let workflows = self.workflows(&top, &scope);
+        self.check_unused(&scope, start);
         self.tell_of_unneeded_imports();
-        workflows.map(|workflows| Plan { workflows })
+        let plan = Plan {
+            workflows: workflows?,
+            setup: setup.map(|place| self.sink.plan_place(place)),
+        };
+        if let Some(place) = setup {
+            self.check_setup(&plan, place);
+        }
+        Some(plan)
+    }
+
+    /// Where the file says `setup: true`.
+    fn setup(&self, top: &Fields<'s>) -> Option<Place> {
+        let field = top.get(self, "setup")?;
+        if self.boolean(&field.value, "`setup`") != Some(true) {
+            return None;
+        }
+        // The compiled form of a setup config is one too, and of version 2.
+        if self.inputs.continuation.is_some() {
+            let message = "a config that continues a setup config cannot be one itself";
+            let draft = Draft::error(Code::BAD_VALUE, field.key, message).hint("remove `setup: true`");
+            self.sink.emit(draft);
+        }
+        Some(field.key)
+    }
+
+    /// A setup config runs one workflow, and not by the clock.
+    fn check_setup(&self, plan: &Plan, place: Place) {
+        let running: Vec<&str> = plan
+            .workflows
+            .iter()
+            .filter(|workflow| workflow.left_out.is_none())
+            .map(|workflow| workflow.name.as_str())
+            .collect();
+        if running.len() > 1 {
+            let message = format!(
+                "Max number of workflows exceeded: a setup config runs one, and this one runs {}",
+                running.join(", ")
+            );
+            let draft = Draft::error(Code::BAD_VALUE, place, message)
+                .hint("put the other workflows into the config that follows, or give them a `when`");
+            self.sink.emit(draft);
+        }
+        if let Some(scheduled) = plan
+            .workflows
+            .iter()
+            .find(|workflow| !workflow.schedules.is_empty())
+        {
+            let message = format!(
+                "a setup config cannot have scheduled workflows, and `{}` has `triggers`",
+                scheduled.name
+            );
+            let draft = Draft::error(Code::BAD_VALUE, place, message)
+                .hint("schedule the pipeline instead of the workflow");
+            self.sink.emit(draft);
+        }
+    }
+
+    /// Reports a key that version 2 of the language does not have.
+    pub(crate) fn needs_2_1(&self, field: &Field<'s>, scope: &Scope<'s>) {
+        if scope.templates {
+            return;
+        }
+        let message = format!("`{}` needs version 2.1 of the language", field.name);
+        let draft = Draft::error(Code::VERSION, field.key, message).hint("write `version: 2.1` at the top");
+        self.sink.emit_in(scope, draft);
     }
 
     /// Whether the file is of version 2.1, where `<< >>` means something.
@@ -106,12 +178,7 @@ impl<'s> Compiler<'s> {
                 }
                 continue;
             };
-            if !templates
-                && matches!(
-                    pair.name,
-                    "orbs" | "commands" | "executors" | "parameters" | "setup"
-                )
-            {
+            if !templates && TOP_OF_2_1.contains(&pair.name) {
                 let message = format!("`{}` has no effect in version 2 of the language", pair.name);
                 let draft = Draft::warning(Code::IGNORED, pair.key, message).hint("write `version: 2.1`");
                 self.sink.emit(draft);
@@ -119,25 +186,11 @@ impl<'s> Compiler<'s> {
             }
             match key.support {
                 Support::Yes => {}
-                Support::Later(feature) => self.check_later(&pair, feature),
                 Support::Ignored(reason) => {
                     let message = format!("`{}` has no effect: {reason}", pair.name);
                     self.sink.emit(Draft::warning(Code::IGNORED, pair.key, message));
                 }
             }
-        }
-    }
-
-    /// `setup: false` asks for nothing.
-    fn check_later(&self, pair: &Pair<'s>, feature: &str) {
-        let value = self.resolve(&pair.value);
-        let asks_for_nothing = match &value.shape {
-            Shape::Written(scalar) => scalar.is_null() || scalar.as_bool() == Some(false),
-            Shape::Map(map) => map.mapping.is_empty(),
-            Shape::Computed(_) | Shape::List(_) => false,
-        };
-        if !asks_for_nothing {
-            self.not_yet(pair.key, &pair.value.scope, pair.name, feature);
         }
     }
 

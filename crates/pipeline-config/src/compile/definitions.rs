@@ -20,6 +20,8 @@ use crate::suggest;
 #[derive(Default)]
 pub(crate) struct Definitions<'s> {
     pub(crate) jobs: BTreeMap<&'s str, Pair<'s>>,
+    /// Only the config itself has some.
+    pub(crate) job_groups: BTreeMap<&'s str, Pair<'s>>,
     pub(crate) commands: BTreeMap<&'s str, Pair<'s>>,
     pub(crate) executors: BTreeMap<&'s str, Pair<'s>>,
     /// The orbs it imports, by the names it gives them.

@@ -1,19 +1,19 @@
-//! Where a job runs: `docker` in the job, or a reusable executor, or both with the job's keys winning.
+//! Where a job runs: `docker`, `machine` or `macos` in the job, or a reusable executor, or both with the job's keys
+//! winning.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use airlock_domain::{ImageName, plan::Executor};
+use airlock_domain::plan::Executor;
 use airlock_yaml_tree::Place;
 
 use super::arguments::Call;
 use super::environment::{Variables, merge};
-use super::names::shell_words;
 use super::parameters::Owner;
 use super::{Compiler, Element, Found};
 use crate::diagnostic::Code;
 use crate::fields::{Field, Fields};
-use crate::keys::{DOCKER, EXECUTOR};
+use crate::keys::EXECUTOR;
 use crate::scope::{Pair, Resolved, Scope, Shape};
 use crate::sink::Draft;
 
@@ -57,14 +57,14 @@ impl<'s> Compiler<'s> {
                 fields.what
             );
             let draft = Draft::error(Code::MISSING_KEY, fields.place, message)
-                .hint("add `docker:` with an `image`, or `executor:`");
+                .hint("add `docker:` with an `image`, `machine:`, `macos:` or `executor:`");
             self.sink.emit_in(&fields.scope, draft);
         }
         settings
     }
 
     /// The settings a map names itself.
-    fn settings(&self, fields: &Fields<'s>) -> Settings {
+    pub(crate) fn settings(&self, fields: &Fields<'s>) -> Settings {
         let named: Vec<Field<'s>> = KINDS
             .into_iter()
             .filter_map(|kind| fields.get(self, kind))
@@ -79,71 +79,33 @@ impl<'s> Compiler<'s> {
                 .hint("keep one of them");
             self.sink.emit_in(&fields.scope, draft);
         }
-        let mut environment = Variables::new();
-        let docker = named.iter().find(|field| field.name == "docker");
-        let executor = docker.and_then(|field| self.docker(field, &mut environment));
-        merge(&mut environment, self.environment(fields));
-        let resource_class = fields
+        let mut settings = Settings {
+            named: !named.is_empty(),
+            ..Settings::default()
+        };
+        settings.executor = named.first().and_then(|field| match field.name {
+            "docker" => self.docker(field, &mut settings.environment),
+            "machine" => self.machine(field, &mut settings),
+            _ => self.macos(field),
+        });
+        merge(&mut settings.environment, self.environment(fields));
+        settings.resource_class = fields
             .get(self, "resource_class")
-            .and_then(|field| Some((self.text(&field.value, "`resource_class`")?, field.value.place)));
-        let working_directory = fields
+            .and_then(|field| Some((self.text(&field.value, "`resource_class`")?, field.value.place)))
+            .or(settings.resource_class);
+        settings.working_directory = fields
             .text(self, "working_directory")
             .filter(|text| !text.is_empty());
-        let shell = fields
+        settings.shell = fields
             .get(self, "shell")
-            .and_then(|field| self.shell(&field.value));
-        Settings {
-            executor,
-            resource_class,
-            environment,
-            working_directory,
-            shell,
-            named: !named.is_empty(),
-        }
-    }
-
-    fn docker(&self, field: &Field<'s>, environment: &mut Variables) -> Option<Executor> {
-        let list = self.list(&field.value, "`docker`")?;
-        let mut items = list.iter();
-        let Some(primary) = items.next() else {
-            let message = "`docker` lists no image";
-            let draft = Draft::error(Code::MISSING_KEY, field.key, message).hint("add `- image: …`");
-            self.sink.emit_in(&list.scope, draft);
-            return None;
-        };
-        for second in items {
-            let message = "service containers are not supported yet: only the first image of `docker` is run";
-            self.sink.emit_in(
-                &list.scope,
-                Draft::error(Code::NOT_YET_SUPPORTED, second.place(), message),
-            );
-        }
-        let value = self.resolve(&primary);
-        let map = self.map(&value, "an item of `docker`")?;
-        let item = self.fields(&map, value.place, "an item of `docker`", DOCKER);
-        merge(environment, self.environment(&item));
-        let image = item.need(self, "image", "add `image: …`")?;
-        let text = self.text(&image.value, "`image`")?;
-        let name = self.name(text.trim(), image.value.place, &image.value.scope, ImageName::new)?;
-        Some(Executor::Docker {
-            image: name,
-            place: self.sink.plan_place(image.value.place),
-        })
+            .and_then(|field| self.shell(&field.value))
+            .or(settings.shell);
+        settings
     }
 
     /// A shell as text or as a list of words.
     pub(crate) fn shell(&self, value: &Resolved<'s>) -> Option<Vec<String>> {
-        let words = match &value.shape {
-            Shape::List(_) => self
-                .texts(value, "`shell`")
-                .into_iter()
-                .map(|(text, _)| text)
-                .collect(),
-            Shape::Written(_) | Shape::Computed(_) | Shape::Map(_) => {
-                shell_words(&self.text(value, "`shell`")?)
-            }
-        };
-        Some(words)
+        self.words(value, "`shell`")
     }
 
     /// `executor: name` or `executor: {name: …, arguments}`.
@@ -177,8 +139,9 @@ impl<'s> Compiler<'s> {
         scope: &Rc<Scope<'s>>,
     ) -> Option<Settings> {
         let definition = &found.definition;
+        self.mark_used(definition);
         let what = found.what(Element::Executor);
-        let outer = Self::outer_scope(Rc::clone(&found.home), scope.templates);
+        let outer = scope.around(&found.home);
         let value = self.resolve(&Self::in_scope(definition, &outer));
         let map = self.map(&value, &what)?;
         let declared = self.parameters_of(&Fields::open(&map, definition.key, &what), Owner::Executor);
@@ -199,7 +162,7 @@ impl<'s> Compiler<'s> {
         if !settings.named {
             let message = format!("required key [docker] not found in {what}: it names no place to run");
             let draft = Draft::error(Code::MISSING_KEY, definition.key, message)
-                .hint("add `docker:` with an `image`");
+                .hint("add `docker:` with an `image`, `machine:` or `macos:`");
             self.sink.emit_in(&inner, draft);
         }
         Some(settings)

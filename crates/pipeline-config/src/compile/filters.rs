@@ -119,7 +119,8 @@ impl<'s> Compiler<'s> {
         })
     }
 
-    fn rule(&self, fields: &Fields<'s>, name: &'static str) -> Option<Rule> {
+    /// `only` or `ignore` of `branches` or `tags`.
+    pub(crate) fn rule(&self, fields: &Fields<'s>, name: &'static str) -> Option<Rule> {
         let field = fields.get(self, name)?;
         let map = self.map(&field.value, &format!("`{name}`"))?;
         let inner = self.fields(&map, field.key, &format!("`{name}`"), FILTER);
@@ -199,9 +200,22 @@ impl<'s> Compiler<'s> {
     }
 }
 
-struct Rule {
+/// Names and patterns that are let in, or kept out.
+pub(crate) struct Rule {
     only: bool,
     patterns: Patterns,
+}
+
+impl Rule {
+    /// Whether it lets in.
+    pub(crate) fn only(&self) -> bool {
+        self.only
+    }
+
+    /// The names and patterns.
+    pub(crate) fn texts(&self) -> impl Iterator<Item = &str> {
+        self.patterns.texts.iter().map(|(text, _)| text.as_str())
+    }
 }
 
 struct Patterns {

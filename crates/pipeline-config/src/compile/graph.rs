@@ -75,6 +75,7 @@ impl<'s> Compiler<'s> {
             contexts: instance.contexts,
             left_out: instance.left_out,
             body: instance.body?,
+            serial_group: instance.serial_group,
         })
     }
 
@@ -115,6 +116,11 @@ impl<'s> Compiler<'s> {
                         .bases
                         .get(&wanted.job)
                         .filter(|same| one_entry(instances, same))
+                })
+                .filter(|found| {
+                    found
+                        .iter()
+                        .all(|target| is_visible(&instances[*target], &instances[at], wanted))
                 });
             let Some(found) = found else {
                 let count = index.bases.get(&wanted.job).map_or(0, Vec::len);
@@ -155,7 +161,12 @@ impl<'s> Compiler<'s> {
             .map(|instance| instance.name.as_str())
             .collect();
         let draft = Draft::error(Code::UNKNOWN_JOB, wanted.place, message);
+        let hidden = instances
+            .iter()
+            .find(|instance| instance.name == wanted.job)
+            .and_then(|instance| instance.inside.as_ref());
         let draft = match (count, renamed) {
+            _ if let Some(group) = hidden => draft.hint(format!("require the job group `{group}` it is in")),
             (1.., _) => draft.hint("give each of them a `name` and require that"),
             (_, Some(renamed)) => draft
                 .rename(&wanted.job, &renamed.name)
@@ -274,6 +285,11 @@ struct Index {
     groups: BTreeMap<String, Vec<usize>>,
 }
 
+/// Whether a job may require another one: what is inside a job group is known only there, and its end by its name.
+fn is_visible(target: &Instance, from: &Instance, wanted: &Wanted) -> bool {
+    target.inside.is_none() || target.inside == from.inside || target.inside.as_ref() == Some(&wanted.job)
+}
+
 /// Whether all come from one entry, a matrix.
 fn one_entry(instances: &[Instance], same: &[usize]) -> bool {
     same.windows(2)
@@ -282,7 +298,7 @@ fn one_entry(instances: &[Instance], same: &[usize]) -> bool {
 
 /// Jobs without a name of their own that are called twice are told apart by a number, and so are the jobs of a matrix
 /// that was given one name for all.
-fn number(instances: &mut [Instance]) {
+pub(super) fn number(instances: &mut [Instance]) {
     let key = |instance: &Instance| (instance.name.clone(), instance.named.then_some(instance.place));
     let mut counts: BTreeMap<_, (usize, usize)> = BTreeMap::new();
     for instance in instances.iter() {

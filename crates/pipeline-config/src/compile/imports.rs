@@ -141,6 +141,7 @@ impl<'s> Compiler<'s> {
     fn orb_definitions(&self, top: &Fields<'s>, title: &str, around: &Around<'_, 's>) -> Rc<Definitions<'s>> {
         Rc::new(Definitions {
             jobs: self.definitions(top, "jobs"),
+            job_groups: BTreeMap::new(),
             commands: self.definitions(top, "commands"),
             executors: self.definitions(top, "executors"),
             orbs: self.imports_of(top, around),

@@ -4,15 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use airlock_domain::ContextName;
-use airlock_domain::plan::{JobBody, LeftOut, Outcome};
+use airlock_domain::plan::{JobBody, LeftOut, Outcome, SerialGroup};
 use airlock_yaml_tree::Place;
 
 use super::job::JobCall;
 use super::record::RecordedEntry;
-use super::{Compiler, Element, matrix};
+use super::{Compiler, Element, Found, Search, matrix};
 use crate::diagnostic::Code;
 use crate::fields::Fields;
-use crate::keys::{APPROVAL_INVOCATION, INVOCATION, Support};
+use crate::keys::{APPROVAL_INVOCATION, INVOCATION};
 use crate::scope::{Map, Pair, Resolved, Scope, Shape, View};
 use crate::sink::Draft;
 
@@ -24,12 +24,15 @@ pub(crate) struct Instance {
     pub(crate) name: String,
     /// Whether the config chose the name.
     pub(crate) named: bool,
-    /// The name of its matrix.
+    /// The name under which `requires` means all of its matrix, or the job group it ends.
     pub(crate) group: Option<String>,
+    /// The job group it is in; jobs outside of it cannot require it.
+    pub(crate) inside: Option<String>,
     pub(crate) place: Place,
     pub(crate) requires: Vec<Wanted>,
     pub(crate) contexts: Vec<ContextName>,
     pub(crate) left_out: Option<LeftOut>,
+    pub(crate) serial_group: Option<SerialGroup>,
     /// Nothing when it could not be compiled; that has been reported.
     pub(crate) body: Option<JobBody>,
     /// What the compiled form says of it, when that is wanted.
@@ -44,10 +47,13 @@ pub(crate) struct Wanted {
     pub(crate) outcomes: BTreeSet<Outcome>,
 }
 
-struct Entry<'a, 's> {
-    name: &'a str,
-    place: Place,
+/// One entry of a workflow or job group.
+pub(crate) struct Entry<'a, 's> {
+    pub(crate) name: &'a str,
+    pub(crate) place: Place,
     body: Option<View<'s>>,
+    /// The job group it stands in.
+    pub(crate) inside: Option<&'a str>,
 }
 
 const OUTCOMES: [(&str, Outcome); 5] = [
@@ -60,7 +66,7 @@ const OUTCOMES: [(&str, Outcome); 5] = [
 
 impl<'s> Compiler<'s> {
     /// Compiles one entry, which makes one job or, with a matrix, several.
-    pub(crate) fn entry(&self, item: &View<'s>, out: &mut Vec<Instance>) {
+    pub(crate) fn entry(&self, item: &View<'s>, inside: Option<&str>, out: &mut Vec<Instance>) {
         let value = self.resolve(item);
         match &value.shape {
             Shape::Map(map) => {
@@ -73,6 +79,7 @@ impl<'s> Compiler<'s> {
                             name: first.name,
                             place: first.key,
                             body: None,
+                            inside,
                         };
                         self.invoke(&entry, &map.scope, out);
                     }
@@ -84,6 +91,7 @@ impl<'s> Compiler<'s> {
                         name: pair.name,
                         place: pair.key,
                         body,
+                        inside,
                     },
                     &map.scope,
                     out,
@@ -103,6 +111,7 @@ impl<'s> Compiler<'s> {
                         name: &name,
                         place: value.place,
                         body: None,
+                        inside,
                     },
                     &value.scope,
                     out,
@@ -147,6 +156,10 @@ impl<'s> Compiler<'s> {
                 None => return,
             },
         };
+        if let Some(group) = scope.definitions.job_groups.get(entry.name) {
+            self.group(group, entry, map.as_ref(), scope, out);
+            return;
+        }
         let Some(map) = map else {
             out.push(self.instance(entry, None, scope, &BTreeMap::new(), None));
             return;
@@ -156,6 +169,7 @@ impl<'s> Compiler<'s> {
             out.push(self.instance(entry, Some(&map), scope, &BTreeMap::new(), None));
             return;
         };
+        self.needs_2_1(&field, scope);
         let Some(matrix) = self.matrix(&field) else { return };
         let group = matrix.alias.unwrap_or_else(|| entry.name.to_owned());
         for combination in &matrix.combinations {
@@ -204,10 +218,12 @@ impl<'s> Compiler<'s> {
             name,
             named,
             group,
+            inside: None,
             place: entry.place,
             requires,
             contexts,
             left_out,
+            serial_group: fields.and_then(|fields| self.serial_group(fields)),
             body,
             recorded,
         }
@@ -229,6 +245,16 @@ impl<'s> Compiler<'s> {
         text == "approval"
     }
 
+    /// `override-with`: an orb's job in place of the local one, if the orb has it.
+    fn overriding(&self, fields: Option<&Fields<'s>>, scope: &Rc<Scope<'s>>) -> Option<Found<'s>> {
+        let field = fields?.get(self, "override-with")?;
+        let name = self.text(&field.value, "`override-with`")?;
+        match self.find(Element::Job, name.trim(), field.value.place, scope) {
+            Search::Found(found) => Some(found),
+            Search::Unknown | Search::Reported => None,
+        }
+    }
+
     fn called_job(
         &self,
         entry: &Entry<'_, 's>,
@@ -236,14 +262,14 @@ impl<'s> Compiler<'s> {
         scope: &Rc<Scope<'s>>,
         combination: &BTreeMap<String, Resolved<'s>>,
     ) -> Option<JobBody> {
-        let found = self.find_or_tell(Element::Job, entry.name, entry.place, scope);
-        let (pre_steps, post_steps) = match fields {
-            Some(fields) => (
-                fields.get(self, "pre-steps").map(|field| field.value),
-                fields.get(self, "post-steps").map(|field| field.value),
-            ),
-            None => (None, None),
+        let found = self.overriding(fields, scope);
+        let found = found.or_else(|| self.find_or_tell(Element::Job, entry.name, entry.place, scope));
+        let steps = |name: &'static str| {
+            let field = fields?.get(self, name)?;
+            self.needs_2_1(&field, scope);
+            Some(field.value)
         };
+        let (pre_steps, post_steps) = (steps("pre-steps"), steps("post-steps"));
         let Some(found) = found else {
             // The steps around a job that cannot be had are the config's own.
             for (steps, what) in [(&pre_steps, "`pre-steps`"), (&post_steps, "`post-steps`")] {
@@ -253,7 +279,7 @@ impl<'s> Compiler<'s> {
             }
             return None;
         };
-        let given = fields.map_or_else(Vec::new, |fields| self.own_arguments(fields));
+        let given = fields.map_or_else(Vec::new, Self::own_arguments);
         let call = JobCall {
             place: entry.place,
             scope,
@@ -267,20 +293,9 @@ impl<'s> Compiler<'s> {
     }
 
     /// What stands beside the entry's own keys: the job's arguments.
-    fn own_arguments(&self, fields: &Fields<'s>) -> Vec<Pair<'s>> {
-        let mut arguments = Vec::new();
-        for pair in fields.all() {
-            match INVOCATION
-                .iter()
-                .find(|key| key.name == pair.name)
-                .map(|key| key.support)
-            {
-                None => arguments.push(pair),
-                Some(Support::Later(feature)) => self.not_yet(pair.key, &fields.scope, pair.name, feature),
-                Some(Support::Yes | Support::Ignored(_)) => {}
-            }
-        }
-        arguments
+    fn own_arguments(fields: &Fields<'s>) -> Vec<Pair<'s>> {
+        let is_own = |pair: &Pair<'s>| !INVOCATION.iter().any(|key| key.name == pair.name);
+        fields.all().filter(is_own).collect()
     }
 
     fn contexts(&self, fields: &Fields<'s>) -> Vec<ContextName> {
@@ -293,7 +308,8 @@ impl<'s> Compiler<'s> {
             .collect()
     }
 
-    fn requires(&self, fields: &Fields<'s>) -> Vec<Wanted> {
+    /// What an entry waits for.
+    pub(crate) fn requires(&self, fields: &Fields<'s>) -> Vec<Wanted> {
         let Some(field) = fields.get(self, "requires") else {
             return Vec::new();
         };
@@ -334,7 +350,7 @@ impl<'s> Compiler<'s> {
         let mut outcomes = BTreeSet::new();
         for (text, place) in self.texts(&value, &format!("`{}` in `requires`", pair.name)) {
             if text == "terminal" {
-                outcomes.extend(OUTCOMES.map(|(_, outcome)| outcome));
+                outcomes.extend(Outcome::ALL);
                 continue;
             }
             if let Some((_, outcome)) = OUTCOMES.iter().find(|(name, _)| *name == text) {

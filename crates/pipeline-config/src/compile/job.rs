@@ -13,8 +13,11 @@ use super::parameters::Owner;
 use super::{Compiler, Element, Found};
 use crate::diagnostic::Code;
 use crate::fields::Fields;
-use crate::keys::{APPROVAL_JOB, INVOCATION, JOB};
-use crate::scope::{Pair, Resolved, Scope};
+use crate::keys::{
+    APPROVAL_JOB, INVOCATION, JOB, LOCK_JOB, NO_OP_JOB, RELEASE_JOB, RETENTION, WITHOUT_EFFECT,
+};
+use crate::limits::MAX_CACHE_RETENTION_DAYS;
+use crate::scope::{Map, Pair, Resolved, Scope};
 use crate::sink::Draft;
 
 /// Where steps run when nobody says.
@@ -38,8 +41,9 @@ impl<'s> Compiler<'s> {
     /// Compiles a job for one call.
     pub(crate) fn job(&self, found: &Found<'s>, call: &JobCall<'_, 's>) -> Option<JobBody> {
         let definition = &found.definition;
+        self.mark_used(definition);
         let what = found.what(Element::Job);
-        let outer = Self::outer_scope(Rc::clone(&found.home), call.scope.templates);
+        let outer = call.scope.around(&found.home);
         let value = self.resolve(&Self::in_scope(definition, &outer));
         let map = self.map(&value, &what)?;
         let open = Fields::open(&map, definition.key, &what);
@@ -66,40 +70,58 @@ impl<'s> Compiler<'s> {
         let value = self.resolve(&Self::in_scope(definition, &inner));
         let map = self.map(&value, &what)?;
         self.record_layer(&map);
-        let kind = self.job_type(&Fields::open(&map, definition.key, &what))?;
-        if kind == JobType::Approval {
-            self.fields(&map, definition.key, &what, APPROVAL_JOB);
-            return Some(JobBody::Approval);
+        self.job_body(&map, definition.key, &what, call)
+    }
+
+    /// Compiles what a job's map says, with its parameters bound.
+    pub(crate) fn job_body(
+        &self,
+        map: &Map<'s>,
+        place: Place,
+        what: &str,
+        call: &JobCall<'_, 's>,
+    ) -> Option<JobBody> {
+        match self.job_type(&Fields::open(map, place, what))? {
+            JobType::Build => {
+                let fields = self.fields(map, place, what, JOB);
+                self.build(&fields, call).map(|job| JobBody::Build(Box::new(job)))
+            }
+            JobType::Approval => {
+                self.fields_of(map, place, what, &[APPROVAL_JOB, WITHOUT_EFFECT]);
+                Some(JobBody::Approval)
+            }
+            JobType::NoOp => {
+                self.fields_of(map, place, what, &[NO_OP_JOB, WITHOUT_EFFECT]);
+                Some(JobBody::NoOp)
+            }
+            JobType::Release => {
+                let fields = self.fields_of(map, place, what, &[RELEASE_JOB, WITHOUT_EFFECT]);
+                self.release(&fields).map(JobBody::Release)
+            }
+            JobType::Lock => self.lock_key(map, place, what).map(|key| JobBody::Lock { key }),
+            JobType::Unlock => self.lock_key(map, place, what).map(|key| JobBody::Unlock { key }),
         }
-        let fields = self.fields(&map, definition.key, &what, JOB);
-        self.build(&fields, call).map(JobBody::Build)
+    }
+
+    fn lock_key(&self, map: &Map<'s>, place: Place, what: &str) -> Option<String> {
+        let fields = self.fields_of(map, place, what, &[LOCK_JOB, WITHOUT_EFFECT]);
+        let field = fields.need(self, "key", "name what is locked: `key: deploy`")?;
+        self.serial_key(&field)
     }
 
     fn job_type(&self, fields: &Fields<'s>) -> Option<JobType> {
-        const TYPES: [&str; 6] = ["approval", "build", "no-op", "release", "lock", "unlock"];
         let Some(field) = fields.get(self, "type") else {
             return Some(JobType::Build);
         };
-        match self.text(&field.value, "`type`")?.as_str() {
-            "build" => Some(JobType::Build),
-            "approval" => Some(JobType::Approval),
-            other if TYPES.contains(&other) => {
-                self.not_yet(
-                    field.value.place,
-                    &fields.scope,
-                    &format!("type: {other}"),
-                    "jobs of this type",
-                );
-                None
-            }
-            other => {
-                let message = format!("Invalid job type '{other}'");
-                let draft =
-                    Draft::error(Code::BAD_VALUE, field.value.place, message).did_you_mean(other, &TYPES);
-                self.sink.emit_in(&fields.scope, draft);
-                None
-            }
+        let text = self.text(&field.value, "`type`")?;
+        let found = JobType::ALL.iter().find(|(name, _)| *name == text);
+        if found.is_none() {
+            let names = JobType::ALL.map(|(name, _)| name);
+            let message = format!("Invalid job type '{text}'. Allowed types: {}", names.join(", "));
+            let draft = Draft::error(Code::BAD_VALUE, field.value.place, message).maybe_near(&text, &names);
+            self.sink.emit_in(&fields.scope, draft);
         }
+        found.map(|(_, kind)| *kind)
     }
 
     fn build(&self, fields: &Fields<'s>, call: &JobCall<'_, 's>) -> Option<BuildJob> {
@@ -125,25 +147,37 @@ impl<'s> Compiler<'s> {
                 .unwrap_or_else(|| WORKING_DIRECTORY.to_owned()),
             shell: settings.shell.unwrap_or_default(),
             steps,
+            circleci_ip_ranges: fields.boolean(self, "circleci_ip_ranges").unwrap_or(false),
+            cache_retention_days: self.cache_retention(fields),
         })
+    }
+
+    /// `retention: {caches: 7d}`.
+    fn cache_retention(&self, fields: &Fields<'s>) -> Option<u32> {
+        let field = fields.get(self, "retention")?;
+        let map = self.map(&field.value, "`retention`")?;
+        let inner = self.fields(&map, field.key, "`retention`", RETENTION);
+        let caches = inner.get(self, "caches")?;
+        let text = self.text(&caches.value, "`caches`")?;
+        let days = text.strip_suffix('d').and_then(|days| days.parse::<u32>().ok());
+        let days = days.filter(|days| (1..=MAX_CACHE_RETENTION_DAYS).contains(days));
+        if days.is_none() {
+            let message = format!(
+                "`{}` is no number of days: it does not match pattern ^([1-9]|[12][0-9]|30)d$",
+                text.chars().take(40).collect::<String>()
+            );
+            let draft =
+                Draft::error(Code::BAD_VALUE, caches.value.place, message).hint("write `1d` to `15d`");
+            self.sink.emit_in(&caches.value.scope, draft);
+        }
+        days
     }
 
     fn parallelism(&self, fields: &Fields<'s>) -> Option<u32> {
         let Some(field) = fields.get(self, "parallelism") else {
             return Some(1);
         };
-        let number = self.integer(&field.value, "`parallelism`")?;
-        let fitting = u32::try_from(number)
-            .ok()
-            .filter(|number| (1..=PARALLELISM).contains(number));
-        if fitting.is_none() {
-            let message = format!("`parallelism` must be between 1 and {PARALLELISM}, and this is {number}");
-            self.sink.emit_in(
-                &fields.scope,
-                Draft::error(Code::BAD_VALUE, field.value.place, message),
-            );
-        }
-        fitting
+        self.number_within(&field, 1, PARALLELISM)
     }
 
     fn resource_class(&self, named: Option<(String, Place)>, fields: &Fields<'s>) -> Option<ResourceClass> {
@@ -175,4 +209,19 @@ impl<'s> Compiler<'s> {
 enum JobType {
     Build,
     Approval,
+    NoOp,
+    Release,
+    Lock,
+    Unlock,
+}
+
+impl JobType {
+    const ALL: [(&'static str, Self); 6] = [
+        ("approval", Self::Approval),
+        ("build", Self::Build),
+        ("no-op", Self::NoOp),
+        ("release", Self::Release),
+        ("lock", Self::Lock),
+        ("unlock", Self::Unlock),
+    ];
 }

@@ -1,36 +1,43 @@
 //! The compiler proper. This module owns the shared state of one run; each part of the language has a module beside it.
 
 mod arguments;
+mod built_in;
 mod command;
 mod condition;
 mod config;
 mod definitions;
 mod deprecated;
+mod docker;
 mod environment;
 mod executor;
 mod filters;
 mod graph;
+mod group;
 mod imports;
 mod invocation;
 mod job;
+mod machine;
 mod matrix;
 mod name_rules;
 mod names;
 mod notes;
 mod parameters;
 mod record;
+mod release;
 mod run;
+mod schedule;
 mod steps;
+mod unused;
 mod variable_text;
 mod workflow;
 mod yaml_problems;
 
-use std::cell::OnceCell;
-use std::collections::BTreeMap;
+use std::cell::{OnceCell, RefCell};
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use airlock_domain::plan::Plan;
-use airlock_yaml_tree::{FileId, Tree, parse_file};
+use airlock_yaml_tree::{FileId, Place, Tree, parse_file};
 
 pub(crate) use definitions::{Definitions, Element, Found, Search};
 use imports::OrbFiles;
@@ -130,6 +137,8 @@ pub(crate) struct Compiler<'s> {
     pub(crate) orbs: OrbFiles<'s>,
     pipeline_parameters: OnceCell<BTreeMap<String, Value<'s>>>,
     no_parameters: BTreeMap<String, Value<'s>>,
+    /// Definitions that were called, and steps that were looked at.
+    used: RefCell<BTreeSet<Place>>,
 }
 
 impl<'s> Compiler<'s> {
@@ -145,6 +154,7 @@ impl<'s> Compiler<'s> {
             orbs: OrbFiles::default(),
             pipeline_parameters: OnceCell::new(),
             no_parameters: BTreeMap::new(),
+            used: RefCell::default(),
         }
     }
 
@@ -160,6 +170,7 @@ impl<'s> Compiler<'s> {
             parameters: None,
             matrix: None,
             templates,
+            unknown: false,
             call: None,
         })
     }

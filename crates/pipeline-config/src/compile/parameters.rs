@@ -1,6 +1,6 @@
 //! Declarations under `parameters:`, and the pipeline's own parameters.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use airlock_yaml_tree::Place;
@@ -218,7 +218,30 @@ impl<'s> Compiler<'s> {
             }
         }
         let names: Vec<&str> = declared.iter().map(|parameter| parameter.name).collect();
-        for name in given.keys().filter(|name| !names.contains(&name.as_str())) {
+        let before = self
+            .inputs
+            .continuation
+            .as_ref()
+            .map(|continuation| &continuation.given_before);
+        let twice: Vec<&str> = given
+            .keys()
+            .filter(|name| before.is_some_and(|before| before.contains_key(*name)))
+            .map(String::as_str)
+            .collect();
+        if !twice.is_empty() {
+            let message = format!(
+                "Conflicting pipeline parameters. Given twice: {}",
+                twice.join(", ")
+            );
+            let draft = Draft::error(Code::BAD_VALUE, place, message)
+                .hint("what the pipeline was triggered with holds on; leave it out of the continuation");
+            self.sink.emit(draft);
+        }
+        let all: BTreeSet<&String> = given
+            .keys()
+            .chain(before.into_iter().flat_map(BTreeMap::keys))
+            .collect();
+        for name in all.into_iter().filter(|name| !names.contains(&name.as_str())) {
             let message = format!("Unexpected argument(s): {name} (given with the trigger)");
             let draft = Draft::error(Code::UNKNOWN_ARGUMENT, place, message)
                 .maybe_hint(suggest::hint_or_list(name, &names))
@@ -250,7 +273,13 @@ impl<'s> Compiler<'s> {
                 .hint("pipelines start without anybody to ask; add `default:`");
             self.sink.emit_in(scope, draft);
         }
-        let Some(given) = self.inputs.parameters.get(parameter.name) else {
+        let before = self
+            .inputs
+            .continuation
+            .as_ref()
+            .map(|continuation| &continuation.given_before);
+        let given = self.inputs.parameters.get(parameter.name);
+        let Some(given) = given.or_else(|| before?.get(parameter.name)) else {
             return default.unwrap_or(Value::Broken);
         };
         let value = from_parameter(given);

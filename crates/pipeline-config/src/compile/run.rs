@@ -1,7 +1,8 @@
-//! The `run` step.
+//! The `run` step, and `deploy`, its old variant.
 
+use airlock_domain::duration;
 use airlock_domain::limits::NO_OUTPUT_TIMEOUT_MS;
-use airlock_domain::plan::{Step, StepBody, StepWhen};
+use airlock_domain::plan::{AutoRerun, Step, StepBody, StepWhen};
 
 use super::Compiler;
 use super::environment::Variables;
@@ -9,35 +10,49 @@ use super::steps::Called;
 use crate::diagnostic::Code;
 use crate::fields::{Field, Fields};
 use crate::keys::RUN;
-use crate::limits::MAX_PLAN_TEXT_BYTES;
+use crate::limits::{MAX_AUTO_RERUNS, MAX_PLAN_TEXT_BYTES};
 use crate::scope::Shape;
 use crate::sink::Draft;
 
 /// Longest name made from a command's text.
 const NAME_CHARS: usize = 200;
 
-/// The largest time a step may be silent: longer than any job runs.
-const MAX_SILENCE_HOURS: f64 = 24.0 * 365.0;
+/// The longest delay before a step is run again: CircleCI's ten minutes.
+const MAX_RERUN_DELAY_MS: u64 = 10 * 60 * 1000;
 
 impl<'s> Compiler<'s> {
     /// Compiles `run: text` or `run: {command: …}`.
     pub(crate) fn run(&self, called: &Called<'_, 's>, out: &mut Vec<Step>) {
+        self.scripted(called, false, out);
+    }
+
+    /// Compiles `deploy`: a `run` that with parallelism waits for the other slices.
+    pub(crate) fn deploy(&self, called: &Called<'_, 's>, out: &mut Vec<Step>) {
+        self.scripted(called, true, out);
+    }
+
+    fn scripted(&self, called: &Called<'_, 's>, is_deploy: bool, out: &mut Vec<Step>) {
         let Some(body) = &called.body else {
-            let message = "the step `run` needs a command";
-            let draft = Draft::error(Code::MISSING_KEY, called.place, message).hint("write `run: make test`");
+            let message = format!("the step `{}` needs a command", called.name);
+            let hint = format!("write `{}: make test`", called.name);
+            let draft = Draft::error(Code::MISSING_KEY, called.place, message).hint(hint);
             self.sink.emit_in(called.scope, draft);
             return;
         };
         let step = match &body.shape {
             Shape::Map(map) => {
-                let fields = self.fields(map, called.place, "the `run` step", RUN);
+                let what = format!("the `{}` step", called.name);
+                let fields = self.fields(map, called.place, &what, RUN);
                 self.long_form(&fields, called)
             }
             Shape::Written(_) | Shape::Computed(_) | Shape::List(_) => self
-                .text(body, "`run`")
+                .text(body, &format!("`{}`", called.name))
                 .map(|command| self.script(command, called)),
         };
-        let Some(step) = step else { return };
+        let Some(mut step) = step else { return };
+        if let StepBody::Run { deploy, .. } = &mut step.body {
+            *deploy = is_deploy;
+        }
         if let StepBody::Run { command, .. } = &step.body
             && !self.budget.text(command.len() + step.name.len())
         {
@@ -60,6 +75,8 @@ impl<'s> Compiler<'s> {
                 working_directory: None,
                 background: false,
                 no_output_timeout_ms: NO_OUTPUT_TIMEOUT_MS,
+                auto_rerun: None,
+                deploy: false,
             },
             place: self.sink.plan_place(called.place),
         }
@@ -82,6 +99,7 @@ impl<'s> Compiler<'s> {
             .get(self, "no_output_timeout")
             .and_then(|field| self.duration(&field));
         let when = fields.get(self, "when").and_then(|field| self.step_when(&field));
+        let auto_rerun = self.auto_rerun(fields, background);
         let command = command?;
         Some(Step {
             name: name.unwrap_or_else(|| name_of(&command)),
@@ -93,12 +111,59 @@ impl<'s> Compiler<'s> {
                 working_directory,
                 background,
                 no_output_timeout_ms: timeout.unwrap_or(NO_OUTPUT_TIMEOUT_MS),
+                auto_rerun,
+                deploy: false,
             },
             place: self.sink.plan_place(called.place),
         })
     }
 
-    fn step_when(&self, field: &Field<'s>) -> Option<StepWhen> {
+    fn auto_rerun(&self, fields: &Fields<'s>, background: bool) -> Option<AutoRerun> {
+        let (max, delay) = (
+            fields.get(self, "max_auto_reruns"),
+            fields.get(self, "auto_rerun_delay"),
+        );
+        let delay_ms = match &delay {
+            Some(field) => self.rerun_delay(field),
+            None => Some(0),
+        };
+        let Some(max) = max else {
+            if let Some(delay) = delay {
+                let message = "`auto_rerun_delay` has no effect without `max_auto_reruns`";
+                let draft =
+                    Draft::error(Code::BAD_VALUE, delay.key, message).hint("add `max_auto_reruns: 1`");
+                self.sink.emit_in(&fields.scope, draft);
+            }
+            return None;
+        };
+        if background {
+            let message = "a step in the background is not run again: nobody looks at how it ends";
+            let draft = Draft::warning(Code::IGNORED, max.key, message);
+            self.sink.emit_in(&fields.scope, draft);
+        }
+        Some(AutoRerun {
+            max: self.number_within(&max, 1, MAX_AUTO_RERUNS)?,
+            delay_ms: delay_ms?,
+        })
+    }
+
+    fn rerun_delay(&self, field: &Field<'s>) -> Option<u64> {
+        let text = self.text(&field.value, "`auto_rerun_delay`")?;
+        let found = duration::milliseconds(text.trim()).filter(|delay| *delay <= MAX_RERUN_DELAY_MS);
+        if found.is_none() {
+            let message = format!(
+                "`{}` is no delay of up to ten minutes",
+                text.chars().take(40).collect::<String>()
+            );
+            let draft = Draft::error(Code::BAD_VALUE, field.value.place, message)
+                .hint("write whole seconds or minutes, such as `30s` or `5m`");
+            self.sink.emit_in(&field.value.scope, draft);
+        }
+        found
+    }
+
+    /// When a step runs, seen from the steps before it.
+    pub(crate) fn step_when(&self, field: &Field<'s>) -> Option<StepWhen> {
         let text = self.text(&field.value, "`when`")?;
         match text.as_str() {
             "on_success" => Some(StepWhen::OnSuccess),
@@ -116,7 +181,7 @@ impl<'s> Compiler<'s> {
 
     fn duration(&self, field: &Field<'s>) -> Option<u64> {
         let text = self.text(&field.value, "`no_output_timeout`")?;
-        let found = milliseconds(text.trim());
+        let found = duration::milliseconds(text.trim());
         if found.is_none() {
             let message = format!(
                 "`{}` is no length of time",
@@ -141,57 +206,9 @@ fn name_of(command: &str) -> String {
     name
 }
 
-/// `20m`, `1.5h`, `30s`; at least one millisecond.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    clippy::cast_precision_loss,
-    reason = "the number is checked to be positive and below a year in milliseconds"
-)]
-fn milliseconds(text: &str) -> Option<u64> {
-    const SECOND: u64 = 1000;
-    let unit = match text.chars().next_back()? {
-        's' => SECOND,
-        'm' => 60 * SECOND,
-        'h' => 3600 * SECOND,
-        _ => return None,
-    };
-    let number = &text[..text.len() - 1];
-    let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
-    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    if !digits(whole) || !digits(fraction) {
-        return None;
-    }
-    let value = number.parse::<f64>().ok()? * unit as f64;
-    let most = MAX_SILENCE_HOURS * 3600.0 * SECOND as f64;
-    (value >= 1.0 && value <= most).then_some(value as u64)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn lengths_of_time() {
-        let cases = [
-            ("20m", Some(1_200_000)),
-            ("1.5h", Some(5_400_000)),
-            ("30s", Some(30_000)),
-            ("0.5s", Some(500)),
-            ("10", None),
-            ("m", None),
-            ("1.m", None),
-            ("-1m", None),
-            ("1h30m", None),
-            ("0s", None),
-            ("99999999999999999999h", None),
-            ("", None),
-            ("é", None),
-        ];
-        for (text, want) in cases {
-            assert_eq!(milliseconds(text), want, "{text}");
-        }
-    }
 
     #[test]
     fn names_are_the_first_line() {

@@ -1,12 +1,12 @@
 //! Lists of steps: built-in steps, commands, conditions and steps handed in as a parameter, flattened in order.
 
 use airlock_domain::limits::STEPS_PER_JOB;
-use airlock_domain::plan::{Step, StepBody, StepWhen};
+use airlock_domain::plan::Step;
 use airlock_yaml_tree::Place;
 
 use super::{Compiler, Element, Search};
 use crate::diagnostic::Code;
-use crate::keys::{CHECKOUT, CONDITION, LATER_STEPS, STEPS, STORE_ARTIFACTS};
+use crate::keys::{CONDITION, STEPS};
 use crate::limits::{MAX_CALL_DEPTH, MAX_PLAN_STEPS};
 use crate::scope::{Map, Pair, Resolved, Scope, Shape, View};
 use crate::sink::Draft;
@@ -132,19 +132,28 @@ impl<'s> Compiler<'s> {
         }
         // Early caches and artifacts were written with a dash; the service still takes them so.
         let name = called.name.replace('-', "_");
-        let name = if is_built_in(&name) {
+        let name = if STEPS.contains(&name.as_str()) {
             name.as_str()
         } else {
             called.name
         };
-        if is_built_in(name) {
+        if STEPS.contains(&name) {
             self.record_step(name, called);
         }
         self.deprecated_step(called, name);
         match name {
             "run" => self.run(called, out),
+            "deploy" => self.deploy(called, out),
             "checkout" => self.checkout(called, out),
+            "setup_remote_docker" => self.setup_remote_docker(called, out),
+            "save_cache" => self.save_cache(called, out),
+            "restore_cache" => self.restore_cache(called, out),
             "store_artifacts" => self.store_artifacts(called, out),
+            "store_test_results" => self.store_test_results(called, out),
+            "persist_to_workspace" => self.persist_to_workspace(called, out),
+            "attach_workspace" => self.attach_workspace(called, out),
+            "add_ssh_keys" => self.add_ssh_keys(called, out),
+            "install_signing_bundle" => self.install_signing_bundle(called, out),
             "when" | "unless" => self.conditional(called, out),
             "steps" => match &called.body {
                 Some(body) => self.steps(body, "`steps`", called.depth + 1, out),
@@ -155,14 +164,9 @@ impl<'s> Compiler<'s> {
     }
 
     fn unknown_step(&self, name: &str, called: &Called<'_, 's>, out: &mut Vec<Step>) {
-        if let Some((_, feature)) = LATER_STEPS.iter().find(|(step, _)| *step == name) {
-            self.not_yet(called.place, called.scope, name, feature);
-            return;
-        }
         let definitions = &called.scope.definitions;
         let commands = definitions.commands.keys().copied();
-        let later = LATER_STEPS.iter().map(|(step, _)| *step);
-        let known: Vec<&str> = commands.chain(STEPS.iter().copied()).chain(later).collect();
+        let known: Vec<&str> = commands.chain(STEPS.iter().copied()).collect();
         let message = format!("Cannot find a definition for command named {name}");
         let looks_like_shell = name.contains(' ');
         let draft = Draft::error(Code::UNKNOWN_COMMAND, called.place, message)
@@ -222,50 +226,6 @@ impl<'s> Compiler<'s> {
         out.push(step);
     }
 
-    fn checkout(&self, called: &Called<'_, 's>, out: &mut Vec<Step>) {
-        let (mut path, mut name) = (None, None);
-        if let Some(body) = &called.body {
-            let Some(map) = self.map(body, "`checkout`") else {
-                return;
-            };
-            let fields = self.fields(&map, called.place, "the `checkout` step", CHECKOUT);
-            path = fields.text(self, "path").filter(|text| !text.is_empty());
-            name = fields.text(self, "name").filter(|text| !text.is_empty());
-        }
-        let step = Step {
-            name: name.unwrap_or_else(|| "Checkout code".to_owned()),
-            when: StepWhen::OnSuccess,
-            body: StepBody::Checkout { path },
-            place: self.sink.plan_place(called.place),
-        };
-        self.push(step, called, out);
-    }
-
-    fn store_artifacts(&self, called: &Called<'_, 's>, out: &mut Vec<Step>) {
-        let Some(body) = &called.body else {
-            self.needs_body(called, "a `path`");
-            return;
-        };
-        let Some(map) = self.map(body, "`store_artifacts`") else {
-            return;
-        };
-        let fields = self.fields(&map, called.place, "the `store_artifacts` step", STORE_ARTIFACTS);
-        let path = fields
-            .need(self, "path", "name the file or folder: `path: dist`")
-            .and_then(|field| self.text(&field.value, "`path`"));
-        let destination = fields.text(self, "destination").filter(|text| !text.is_empty());
-        let name = fields.text(self, "name").filter(|text| !text.is_empty());
-        let Some(path) = path else { return };
-        let step = Step {
-            name: name.unwrap_or_else(|| "Uploading artifacts".to_owned()),
-            // Artifacts of a failed job are the ones most wanted.
-            when: StepWhen::Always,
-            body: StepBody::StoreArtifacts { path, destination },
-            place: self.sink.plan_place(called.place),
-        };
-        self.push(step, called, out);
-    }
-
     /// `when` and `unless` as steps: decided now, nothing of them is left in the plan.
     fn conditional(&self, called: &Called<'_, 's>, out: &mut Vec<Step>) {
         let Some(body) = &called.body else {
@@ -285,20 +245,22 @@ impl<'s> Compiler<'s> {
         let Some(steps) = fields.need(self, "steps", "list the steps to run then") else {
             return;
         };
-        if condition == Some(called.name == "when") {
-            match &steps.value.shape {
-                // Published orbs have a single step here without its dash.
-                Shape::Map(map) if map.mapping.len() == 1 => {
-                    self.map_item(map, &steps.value, called.depth + 1, out);
-                }
-                Shape::Map(_) | Shape::List(_) | Shape::Written(_) | Shape::Computed(_) => {
-                    self.steps(&steps.value, "`steps`", called.depth + 1, out);
-                }
+        // Of what nothing is known, both branches are looked at.
+        if called.scope.unknown || condition == Some(called.name == "when") {
+            self.steps_of_condition(&steps.value, called.depth + 1, out);
+        } else if condition.is_some() {
+            self.glance_at_steps(&steps, called.depth + 1);
+        }
+    }
+
+    /// The steps of `when` and `unless`.
+    pub(crate) fn steps_of_condition(&self, value: &Resolved<'s>, depth: usize, out: &mut Vec<Step>) {
+        match &value.shape {
+            // Published orbs have a single step here without its dash.
+            Shape::Map(map) if map.mapping.len() == 1 => self.map_item(map, value, depth, out),
+            Shape::Map(_) | Shape::List(_) | Shape::Written(_) | Shape::Computed(_) => {
+                self.steps(value, "`steps`", depth, out);
             }
         }
     }
-}
-
-fn is_built_in(name: &str) -> bool {
-    STEPS.contains(&name) || LATER_STEPS.iter().any(|(step, _)| *step == name)
 }

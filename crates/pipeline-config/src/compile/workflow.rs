@@ -28,7 +28,13 @@ impl<'s> Compiler<'s> {
             None => Vec::new(),
         };
         // Version 2 wants `version: 2` among the workflows; it is none of them.
-        let pairs: Vec<Pair<'s>> = pairs.into_iter().filter(|pair| pair.name != "version").collect();
+        let (versions, pairs): (Vec<_>, Vec<_>) = pairs.into_iter().partition(|pair| pair.name == "version");
+        if let (false, [], [first, ..]) = (scope.templates, versions.as_slice(), pairs.as_slice()) {
+            let message = "`workflows` needs the key `version` in version 2 of the language";
+            let draft = Draft::error(Code::MISSING_KEY, first.key, message)
+                .hint("add `version: 2` below `workflows:`, or write `version: 2.1` at the top");
+            self.sink.emit(draft);
+        }
         if pairs.is_empty() {
             return self.implicit(top, scope).map(|workflow| vec![workflow]);
         }
@@ -52,29 +58,49 @@ impl<'s> Compiler<'s> {
         let value = self.resolve(&View::new(pair.value.node, scope));
         let map = self.map(&value, &what)?;
         let fields = self.fields(&map, pair.key, &what, WORKFLOW);
+        let schedules = self.schedules(&fields);
+        let auto_reruns = self.auto_reruns(&fields);
         let left_out = self.workflow_left_out(&fields)?;
+        // What the clock starts will run one day.
+        let is_possible = left_out.is_none();
+        let left_out = left_out.or_else(|| self.left_out_by_clock(pair.name, &schedules, &fields));
+        let jobs = if is_possible {
+            self.jobs_of_workflow(&name, &fields, scope, true)?
+        } else {
+            // What does not run may refer to what does not exist; it is worth a word and no more.
+            self.as_warnings(pair.key, || self.jobs_of_workflow(&name, &fields, scope, false))
+                .unwrap_or_default()
+        };
+        Some(PlannedWorkflow {
+            name,
+            left_out,
+            jobs,
+            schedules,
+            auto_reruns,
+        })
+    }
+
+    fn jobs_of_workflow(
+        &self,
+        name: &WorkflowName,
+        fields: &Fields<'s>,
+        scope: &Rc<Scope<'s>>,
+        is_kept: bool,
+    ) -> Option<Vec<PlannedJob>> {
         let jobs = fields.need(self, "jobs", "list its jobs: `jobs: [build]`")?;
         let list = self.list(&jobs.value, "`jobs`")?;
-        if left_out.is_some() {
-            // CircleCI looks no deeper into a workflow that does not run; what it needs may not exist.
-            return Some(PlannedWorkflow {
-                name,
-                left_out,
-                jobs: Vec::new(),
-            });
-        }
         let mut instances = Vec::new();
         for item in list.iter() {
-            self.entry(&item, &mut instances);
+            self.entry(&item, None, &mut instances);
             if instances.len() > JOBS_PER_WORKFLOW {
-                let message = format!("{what} has more than {JOBS_PER_WORKFLOW} jobs");
+                let message = format!("{} has more than {JOBS_PER_WORKFLOW} jobs", fields.what);
                 self.sink
                     .emit_in(scope, Draft::error(Code::LIMIT, item.place(), message));
                 return None;
             }
         }
         if list.sequence.is_empty() {
-            let message = format!("{what} lists no job");
+            let message = format!("{} lists no job", fields.what);
             self.sink
                 .emit_in(scope, Draft::error(Code::MISSING_KEY, jobs.key, message));
         }
@@ -82,9 +108,11 @@ impl<'s> Compiler<'s> {
             .iter_mut()
             .map(|instance| instance.recorded.take())
             .collect();
-        let jobs = self.settle(&name, instances, scope)?;
-        self.record_workflow(pair.name, Some(&fields), recorded, &jobs);
-        Some(PlannedWorkflow { name, left_out, jobs })
+        let jobs = self.settle(name, instances, scope)?;
+        if is_kept {
+            self.record_workflow(name.as_str(), Some(fields), recorded, &jobs);
+        }
+        Some(jobs)
     }
 
     /// The outer option is for a condition that could not be read.
@@ -105,6 +133,7 @@ impl<'s> Compiler<'s> {
             return Some(None);
         };
         self.note_condition(&fields.what, &field);
+        self.needs_2_1(&field, &fields.scope);
         let truth = self.workflow_condition(&field.view)?;
         let runs = truth == (field.name == "when");
         Some((!runs).then(|| LeftOut {
@@ -155,6 +184,7 @@ impl<'s> Compiler<'s> {
             contexts: Vec::new(),
             left_out,
             body: body?,
+            serial_group: None,
         };
         self.record_implicit(IMPLICIT_WORKFLOW, &job);
         let name = WorkflowName::new(IMPLICIT_WORKFLOW).ok()?;
@@ -162,6 +192,8 @@ impl<'s> Compiler<'s> {
             name,
             left_out: None,
             jobs: vec![job],
+            schedules: Vec::new(),
+            auto_reruns: None,
         })
     }
 }

@@ -116,21 +116,21 @@ pub const BUILT_IN_STEPS: &[BuiltInStep] = &[
     },
 ];
 
-/// Steps that exist and are not honoured.
-pub(crate) const LATER_STEPS: &[(&str, &str)] = &[
-    ("setup_remote_docker", "a Docker engine for the job"),
-    ("save_cache", "caches"),
-    ("restore_cache", "caches"),
-    ("store_test_results", "test results"),
-    ("persist_to_workspace", "workspaces"),
-    ("attach_workspace", "workspaces"),
-    ("add_ssh_keys", "further SSH keys in a job"),
-    ("install_signing_bundle", "signing for macOS"),
-    (
-        "deploy",
-        "the deprecated `deploy` step; a `run` step in a job without parallelism does the same",
-    ),
+/// Their names.
+pub(crate) const STEPS: &[&str] = &[
+    "run",
+    "checkout",
+    "setup_remote_docker",
+    "save_cache",
+    "restore_cache",
+    "store_artifacts",
+    "store_test_results",
+    "persist_to_workspace",
+    "attach_workspace",
+    "add_ssh_keys",
+    "install_signing_bundle",
+    "deploy",
+    "when",
+    "unless",
+    "steps",
 ];
-
-/// Steps that are honoured.
-pub(crate) const STEPS: &[&str] = &["run", "checkout", "store_artifacts", "when", "unless", "steps"];

@@ -1,6 +1,6 @@
 //! Keys of the file, of orbs written in place, of commands and of parameters.
 
-use super::{Key, Kind, Shape, Templates, ignored, later, yes};
+use super::{Key, Kind, Shape, Templates, ignored, yes};
 
 const DESCRIPTION: Key = yes("description")
     .about("Tells readers what this is for.")
@@ -39,7 +39,7 @@ pub(crate) const TOP: &[Key] = &[
         .about("Says which jobs run, in which order and when; without it the job `build` runs.")
         .of(Shape::Named(Kind::Workflow)),
     DESCRIPTION,
-    later("setup", "setup workflows and their continuation")
+    yes("setup")
         .about("Marks a config whose one workflow makes or picks the config that the pipeline goes on with.")
         .of(Shape::Boolean)
         .default("false")
@@ -50,17 +50,29 @@ pub(crate) const TOP: &[Key] = &[
         .of(Shape::Orbs)
         .only("version 2.1")
         .templates(Templates::Pipeline),
-    later("job-groups", "groups of jobs")
+    yes("job-groups")
         .about("Defines groups of jobs that a workflow runs as one.")
         .of(Shape::Named(Kind::JobGroup))
         .only("version 2.1"),
+    ignored("display", "only orbs are displayed")
+        .about("Says where an orb lives.")
+        .of(Shape::Map(Kind::Display)),
+    ignored("examples", "only orbs have examples")
+        .about("Shows how an orb is used.")
+        .of(Shape::Anything),
     ignored("experimental", "only CircleCI's own mails read it")
         .about("Holds switches of CircleCI's that are on trial.")
         .of(Shape::Map(Kind::Experimental)),
 ];
 
+/// Keys at the top that version 2 does not have.
+pub(crate) const TOP_OF_2_1: &[&str] = &["orbs", "commands", "executors", "parameters", "job-groups"];
+
 /// Keys of an orb written in place.
 pub(crate) const ORB: &[Key] = &[
+    ignored("name", "an orb is known by the name it is imported under")
+        .about("Is no key of an orb; some early ones have it.")
+        .of(Shape::Text),
     yes("orbs")
         .about("Imports the orbs this orb is made with.")
         .of(Shape::Orbs)

@@ -1,18 +1,16 @@
 //! Keys of executors: where a job runs.
 
-use super::{Key, Kind, Shape, Templates, later, yes};
-
-pub(super) const ONLY_DOCKER: &str = "only the `docker` executor runs jobs here";
+use super::{Key, Kind, Shape, Templates, ignored, yes};
 
 pub(super) const DOCKER_KEY: Key = yes("docker")
     .about("Runs the job in containers: the steps in the first, services in the others.")
     .of(Shape::Maps(Kind::Docker));
 
-pub(super) const MACHINE_KEY: Key = later("machine", ONLY_DOCKER)
+pub(super) const MACHINE_KEY: Key = yes("machine")
     .about("Runs the job in a virtual machine of its own.")
     .of(Shape::Either(&[Shape::Text, Shape::Map(Kind::Machine)]));
 
-pub(super) const MACOS_KEY: Key = later("macos", ONLY_DOCKER)
+pub(super) const MACOS_KEY: Key = yes("macos")
     .about("Runs the job on macOS with the named Xcode.")
     .of(Shape::Map(Kind::Macos));
 
@@ -66,28 +64,31 @@ pub(crate) const DOCKER: &[Key] = &[
     yes("environment")
         .about("Sets variables of this container.")
         .of(Shape::Environment),
-    later("name", "host names of containers")
+    yes("name")
         .about("Is a host name by which the job's other containers reach this one.")
         .of(Shape::Text)
         .default("localhost"),
-    later("entrypoint", "an entrypoint of one's own")
+    yes("entrypoint")
         .about("Replaces the image's entrypoint.")
         .of(Shape::TextOrTexts),
-    later("command", "a container command of one's own")
+    yes("command")
         .about("Replaces what the image runs.")
         .of(Shape::TextOrTexts),
-    later("user", "the user that steps run as")
+    yes("user")
         .about("Is the user that commands run as in this container.")
         .of(Shape::Text),
-    later("auth", "sign-in at a registry")
+    yes("auth")
         .about("Signs in at the image's registry by name and password.")
         .of(Shape::Map(Kind::Auth)),
-    later("aws_auth", "sign-in at a registry")
+    yes("aws_auth")
         .about("Signs in at Amazon's registry by key or by role.")
         .of(Shape::Map(Kind::AwsAuth)),
-    later("gcp_auth", "sign-in at a registry")
+    yes("gcp_auth")
         .about("Signs in at Google's registry by an identity pool.")
         .of(Shape::Map(Kind::GcpAuth)),
+    ignored("ports", "containers of a job reach each other on all ports")
+        .about("Is no key of CircleCI's; some configs have it.")
+        .of(Shape::Anything),
 ];
 
 /// Keys of `auth`.
@@ -152,7 +153,7 @@ pub(crate) const MACOS: &[Key] = &[
         .required(),
     yes("code_signing")
         .about("Names the certificates and profiles that the job signs with.")
-        .of(Shape::Anything),
+        .of(Shape::TextOrTexts),
     RESOURCE_CLASS,
     SHELL,
 ];

@@ -4,7 +4,7 @@ use super::executors::{
     DESCRIPTION, DOCKER_KEY, ENVIRONMENT, MACHINE_KEY, MACOS_KEY, PARAMETERS, RESOURCE_CLASS, SHELL,
     WORKING_DIRECTORY,
 };
-use super::{Key, Kind, Shape, later, yes};
+use super::{Key, Kind, Shape, ignored, yes};
 
 const TYPE: Key = yes("type")
     .about("Says what the job is: steps that run, a person's approval, a lock, a release or nothing at all.")
@@ -40,29 +40,48 @@ pub(crate) const JOB: &[Key] = &[
         .only("configs without workflows"),
     MACHINE_KEY,
     MACOS_KEY,
-    later("circleci_ip_ranges", "fixed addresses for what a job sends")
+    yes("circleci_ip_ranges")
         .about("Sends what the job sends from well-known addresses.")
         .of(Shape::Boolean)
         .default("false"),
-    later("retention", "how long caches are kept")
+    yes("retention")
         .about("Says how long what the job stores is kept.")
         .of(Shape::Map(Kind::Retention)),
-    later("key", "jobs of type `lock` and `unlock`")
+    ignored("key", "only jobs of type `lock` and `unlock` have one")
         .about("Names the lock.")
         .of(Shape::Text)
         .only("jobs of type `lock` and `unlock`"),
-    later("plan_name", "jobs of type `release`")
+    ignored("plan_name", "only jobs of type `release` have one")
         .about("Names the release plan to start.")
         .of(Shape::Text)
         .only("jobs of type `release`"),
-    later("validation", "jobs of type `release`")
+    ignored("validation", "only jobs of type `release` have one")
         .about("Says how the release is watched and when it is taken back.")
         .of(Shape::Map(Kind::Validation))
         .only("jobs of type `release`"),
 ];
 
 /// Keys of a job of type `approval`.
-pub(crate) const APPROVAL_JOB: &[Key] = &[TYPE, DESCRIPTION];
+pub(crate) const APPROVAL_JOB: &[Key] = &[TYPE, DESCRIPTION, PARAMETERS];
+
+const NOTHING_RUNS: &str = "a job of this type runs no steps";
+
+/// Keys of a job with steps that stand in one of another type all the same.
+pub(crate) const WITHOUT_EFFECT: &[Key] = &[
+    ignored("docker", NOTHING_RUNS),
+    ignored("machine", NOTHING_RUNS),
+    ignored("macos", NOTHING_RUNS),
+    ignored("executor", NOTHING_RUNS),
+    ignored("steps", NOTHING_RUNS),
+    ignored("parallelism", NOTHING_RUNS),
+    ignored("environment", NOTHING_RUNS),
+    ignored("working_directory", NOTHING_RUNS),
+    ignored("shell", NOTHING_RUNS),
+    ignored("resource_class", NOTHING_RUNS),
+    ignored("branches", NOTHING_RUNS),
+    ignored("circleci_ip_ranges", NOTHING_RUNS),
+    ignored("retention", NOTHING_RUNS),
+];
 
 /// Keys of a job of type `no-op`.
 pub(crate) const NO_OP_JOB: &[Key] = &[TYPE, DESCRIPTION, PARAMETERS];

@@ -8,9 +8,8 @@
 //! yes("name").about("One sentence on what it does.").of(Shape::Text).default("…"),
 //! ```
 //!
-//! `later("name", "feature")` is a key of CircleCI's that is refused by name, `ignored("name", "reason")` one that is
-//! skipped with a warning. Every key says what it is for and which values it takes; a test holds them to that. A new kind
-//! of map is a table and a variant of [`Kind`].
+//! `ignored("name", "reason")` is a key that is skipped with a warning. Every key says what it is for and which values it
+//! takes; a test holds them to that. A new kind of map is a table and a variant of [`Kind`].
 
 mod built_in_steps;
 mod definitions;
@@ -27,11 +26,14 @@ mod tests;
 mod values;
 mod workflow;
 
+pub(crate) use built_in_steps::STEPS;
 pub use built_in_steps::{BUILT_IN_STEPS, BuiltInStep};
-pub(crate) use built_in_steps::{LATER_STEPS, STEPS};
-pub(crate) use definitions::{COMMAND, MATCHES, ORB, PARAMETER, TOP};
-pub(crate) use executors::{DOCKER, EXECUTOR};
-pub(crate) use job::{APPROVAL_JOB, JOB};
+pub(crate) use definitions::{COMMAND, MATCHES, ORB, PARAMETER, TOP, TOP_OF_2_1};
+pub(crate) use executors::{AUTH, AWS_AUTH, DOCKER, EXECUTOR, GCP_AUTH, MACHINE, MACOS};
+pub(crate) use job::{
+    APPROVAL_JOB, JOB, JOB_GROUP, LOCK_JOB, NO_OP_JOB, RELEASE_JOB, RETENTION, VALIDATION,
+    VALIDATION_WEBHOOK, WITHOUT_EFFECT,
+};
 pub use kind::Kind;
 pub use names::{
     Class, Family, OPERATORS, PARAMETER_TYPES, REQUIRED_STATUSES, RESOURCE_CLASSES, STATEMENTS, Word,
@@ -39,17 +41,21 @@ pub use names::{
 pub use path::{At, Described, Segment, describe};
 pub use schema::json_schema;
 pub use shape::Shape;
-pub(crate) use steps::{CHECKOUT, CONDITION, RUN, STORE_ARTIFACTS};
+pub(crate) use steps::{
+    ADD_SSH_KEYS, ATTACH_WORKSPACE, CHECKOUT, CONDITION, INSTALL_SIGNING_BUNDLE, PERSIST_TO_WORKSPACE,
+    RESTORE_CACHE, RUN, SAVE_CACHE, SETUP_REMOTE_DOCKER, STORE_ARTIFACTS, STORE_TEST_RESULTS,
+};
 pub use values::{PIPELINE_VALUES, PipelineValue, ValueType};
-pub(crate) use workflow::{APPROVAL_INVOCATION, FILTER, FILTERS, INVOCATION, MATRIX, WORKFLOW};
+pub(crate) use workflow::{
+    APPROVAL_INVOCATION, FILTER, FILTERS, GROUP_INVOCATION, INVOCATION, MATRIX, SCHEDULE, SCHEDULE_FILTERS,
+    TRIGGER, WORKFLOW,
+};
 
 /// What the compiler does with a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Support {
     /// It is honoured.
     Yes,
-    /// It is refused; the text says what it would be.
-    Later(&'static str),
     /// It is skipped with a warning; the text says why that is right.
     Ignored(&'static str),
 }
@@ -142,10 +148,6 @@ impl Key {
 
 const fn yes(name: &'static str) -> Key {
     Key::new(name, Support::Yes)
-}
-
-const fn later(name: &'static str, feature: &'static str) -> Key {
-    Key::new(name, Support::Later(feature))
 }
 
 const fn ignored(name: &'static str, reason: &'static str) -> Key {

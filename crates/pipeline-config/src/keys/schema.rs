@@ -129,7 +129,6 @@ fn property(key: &Key) -> Value {
     }
     match key.support {
         Support::Yes => {}
-        Support::Later(feature) => about = format!("{about} Not supported yet: {feature}."),
         Support::Ignored(reason) => about = format!("{about} It has no effect: {reason}."),
     }
     if let Value::Object(map) = &mut value {

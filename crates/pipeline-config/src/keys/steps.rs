@@ -1,6 +1,6 @@
 //! Keys of the built-in steps.
 
-use super::{Key, Shape, ignored, later, yes};
+use super::{Key, Shape, ignored, yes};
 
 const NAME: Key = yes("name")
     .about("Is the step's title on the page and in the log.")
@@ -36,10 +36,10 @@ pub(crate) const RUN: &[Key] = &[
         .of(Shape::Duration)
         .default("10m"),
     WHEN,
-    later("max_auto_reruns", "automatic reruns of a step")
+    yes("max_auto_reruns")
         .about("Runs the step again, at most that often, while it fails.")
         .of(Shape::Integer(1, 5)),
-    later("auto_rerun_delay", "automatic reruns of a step")
+    yes("auto_rerun_delay")
         .about("Waits that long before each rerun, at most ten minutes.")
         .of(Shape::Like("(?:10|[1-9])m|[1-9][0-9]*s", "30s"))
         .only("steps with `max_auto_reruns`"),
@@ -54,11 +54,11 @@ pub(crate) const CHECKOUT: &[Key] = &[
         .about("Is the folder to check out to, in place of the working directory.")
         .of(Shape::Text),
     NAME,
-    later("method", "the way of cloning")
+    yes("method")
         .about("Says how much of the history is fetched.")
         .of(Shape::OneOf(&["blobless", "full", "shallow"]))
         .default("blobless"),
-    later("depth", "the way of cloning")
+    yes("depth")
         .about("Is how many commits a shallow clone has.")
         .of(Shape::Integer(1, i64::MAX))
         .only("`method: shallow`"),
@@ -74,10 +74,16 @@ pub(crate) const SETUP_REMOTE_DOCKER: &[Key] = &[
         .about("Keeps layers of images built by earlier jobs.")
         .of(Shape::Boolean)
         .default("false"),
-    yes("prefer_same_region")
+    ignored("prefer_same_region", "the engine is always near the job")
         .about("Looks for an engine near the job first.")
         .of(Shape::Boolean),
     NAME,
+    ignored("reusable", "layer caching took its place")
+        .about("Kept the engine for later jobs; it was withdrawn.")
+        .of(Shape::Boolean),
+    ignored("exclusive", "every job has an engine of its own")
+        .about("Asked for an engine of one's own; it was withdrawn.")
+        .of(Shape::Boolean),
 ];
 
 /// Keys of `save_cache`.
@@ -116,6 +122,12 @@ pub(crate) const STORE_ARTIFACTS: &[Key] = &[
         .about("Is put before the artifacts' paths.")
         .of(Shape::Text),
     NAME,
+    ignored("when", "artifacts are stored after failed steps too")
+        .about("Is no key of this step; some configs have it.")
+        .of(Shape::Text),
+    ignored("prefix", "`destination` is put before the artifacts' paths")
+        .about("Is no key of this step; some configs have it.")
+        .of(Shape::Text),
 ];
 
 /// Keys of `store_test_results`.
@@ -125,6 +137,9 @@ pub(crate) const STORE_TEST_RESULTS: &[Key] = &[
         .of(Shape::Text)
         .required(),
     NAME,
+    ignored("when", "test results are stored after failed steps too")
+        .about("Is no key of this step; some configs have it.")
+        .of(Shape::Text),
 ];
 
 /// Keys of `persist_to_workspace`.
@@ -138,6 +153,7 @@ pub(crate) const PERSIST_TO_WORKSPACE: &[Key] = &[
         .of(Shape::TextOrTexts)
         .required(),
     NAME,
+    WHEN,
 ];
 
 /// Keys of `attach_workspace`.
@@ -147,6 +163,7 @@ pub(crate) const ATTACH_WORKSPACE: &[Key] = &[
         .of(Shape::Text)
         .required(),
     NAME,
+    WHEN,
 ];
 
 /// Keys of `add_ssh_keys`.
@@ -156,6 +173,9 @@ pub(crate) const ADD_SSH_KEYS: &[Key] = &[
         .of(Shape::TextOrTexts),
     NAME,
 ];
+
+/// Keys of `install_signing_bundle`.
+pub(crate) const INSTALL_SIGNING_BUNDLE: &[Key] = &[NAME];
 
 /// Keys of the steps `when` and `unless`.
 pub(crate) const CONDITION: &[Key] = &[

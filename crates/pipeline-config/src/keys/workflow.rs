@@ -1,6 +1,6 @@
 //! Keys of workflows and of what they list.
 
-use super::{Key, Kind, Shape, Templates, later, yes};
+use super::{Key, Kind, Shape, Templates, yes};
 
 /// Keys of a workflow.
 pub(crate) const WORKFLOW: &[Key] = &[
@@ -14,10 +14,10 @@ pub(crate) const WORKFLOW: &[Key] = &[
     yes("unless")
         .about("Runs the workflow only if this is false.")
         .of(Shape::Logic),
-    later("triggers", "scheduled workflows")
+    yes("triggers")
         .about("Starts the workflow by a timetable and by nothing else.")
         .of(Shape::Maps(Kind::Trigger)),
-    later("max_auto_reruns", "automatic reruns of a workflow")
+    yes("max_auto_reruns")
         .about("Reruns failed jobs of the workflow, at most that often.")
         .of(Shape::Integer(1, 5)),
 ];
@@ -56,12 +56,9 @@ const FILTERS_KEY: Key = yes("filters")
     .about("Limits the job to some branches and tags; without it every branch and no tag runs.")
     .of(Shape::Either(&[Shape::Text, Shape::Map(Kind::Filters)]));
 
-const SERIAL_GROUP: Key = later(
-    "serial-group",
-    "jobs that wait for their turn over several pipelines",
-)
-.about("Lets one job at a time run among all that name the same group.")
-.of(Shape::Text);
+const SERIAL_GROUP: Key = yes("serial-group")
+    .about("Lets one job at a time run among all that name the same group.")
+    .of(Shape::Text);
 
 const TYPE: Key = yes("type")
     .about("Makes the entry one that waits for a person.")
@@ -86,7 +83,7 @@ pub(crate) const INVOCATION: &[Key] = &[
         .of(Shape::Steps)
         .only("version 2.1"),
     SERIAL_GROUP,
-    later("override-with", "jobs replaced by an orb's")
+    yes("override-with")
         .about("Runs that orb's job in place of this one if the orb has it.")
         .of(Shape::Text),
 ];
@@ -112,6 +109,12 @@ pub(crate) const MATRIX: &[Key] = &[
         .of(Shape::Text)
         .default("the job's name"),
 ];
+
+/// Keys of a schedule's `filters`.
+pub(crate) const SCHEDULE_FILTERS: &[Key] = &[yes("branches")
+    .about("Says for which branches the timetable counts.")
+    .of(Shape::Map(Kind::Filter))
+    .required()];
 
 /// Keys of `filters`.
 pub(crate) const FILTERS: &[Key] = &[

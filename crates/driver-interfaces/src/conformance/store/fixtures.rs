@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use airlock_domain::plan::{BuildJob, Executor, Outcome, Place, Requirement};
+use airlock_domain::plan::{BuildJob, ContainerSettings, Executor, Outcome, Place, Requirement};
 use airlock_domain::state::{
     Change, Effect, Event, JobKind, JobStatus, PipelineState, SliceStatus, WorkflowStatus,
 };
@@ -73,6 +73,8 @@ pub(super) fn body(slices: u32) -> BuildJob {
         executor: Executor::Docker {
             image: ImageName::new("airlock/base").expect("an image"),
             place: Place { line: 3, column: 5 },
+            primary: ContainerSettings::default(),
+            services: Vec::new(),
         },
         resource_class: ResourceClass::new("medium").expect("a class"),
         parallelism: slices,
@@ -80,6 +82,8 @@ pub(super) fn body(slices: u32) -> BuildJob {
         working_directory: "~/project".to_owned(),
         shell: Vec::new(),
         steps: Vec::new(),
+        circleci_ip_ranges: false,
+        cache_retention_days: None,
     }
 }
 

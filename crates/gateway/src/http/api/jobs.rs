@@ -2,6 +2,7 @@
 
 use airlock_control_plane::queries::PipelineView;
 use airlock_control_plane::rows::{JobRow, SliceRow, StepRow};
+use airlock_domain::plan::Executor;
 use airlock_domain::state::{JobStatus, SliceStatus, StepStatus};
 use axum::Json as Reply;
 use axum::Json;
@@ -285,7 +286,11 @@ fn job_shape(state: &State, job: JobRow, view: &PipelineView) -> Result<Job, Pro
             name: workflow.name.to_string(),
         },
         executor: JobExecutor {
-            r#type: Nullable(job.body.as_ref().map(|_| "docker")),
+            r#type: Nullable(job.body.as_ref().map(|body| match body.executor {
+                Executor::Docker { .. } => "docker",
+                Executor::Machine(_) => "machine",
+                Executor::MacOs(_) => "macos",
+            })),
             resource_class: Nullable(job.body.as_ref().map(|body| body.resource_class.to_string())),
         },
         parallelism: job.body.as_ref().map_or(1, |body| body.parallelism),

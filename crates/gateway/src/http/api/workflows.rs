@@ -151,6 +151,7 @@ fn job_shape(job: &JobRow, slug: &str, ids: &HashMap<&JobName, JobId>) -> Workfl
     let (kind, approval) = match job.kind {
         JobKind::Build => ("build", None),
         JobKind::Approval => ("approval", Some(Id::of(job.id))),
+        JobKind::NoOp => ("no-op", None),
     };
     WorkflowJob {
         id: Id::of(job.id),

@@ -26,14 +26,18 @@ impl<'s> Compiler<'s> {
 
     /// Notes the keys of a job, or, after them, those of the executor it runs in.
     pub(crate) fn record_layer(&self, map: &Map<'s>) {
-        let Some(recorder) = &self.recorder else { return };
+        let Some(recorder) = self.recorder.as_ref().filter(|_| !map.scope.unknown) else {
+            return;
+        };
         let layer = self.deep_but(map, &USED_UP);
         recorder.layers.borrow_mut().push(layer);
     }
 
     /// Notes a built-in step. Those that only hold other steps leave nothing behind.
     pub(crate) fn record_step(&self, name: &str, called: &Called<'_, 's>) {
-        let Some(recorder) = &self.recorder else { return };
+        let Some(recorder) = self.recorder.as_ref().filter(|_| !called.scope.unknown) else {
+            return;
+        };
         if matches!(name, "when" | "unless" | "steps") {
             return;
         }

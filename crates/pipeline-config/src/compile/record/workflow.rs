@@ -6,7 +6,7 @@ use airlock_domain::plan::{JobBody, Outcome, PlannedJob, Requirement};
 use airlock_yaml_tree::Data;
 
 use super::super::Compiler;
-use crate::fields::Fields;
+use crate::fields::{Field, Fields};
 use crate::scope::Shape;
 
 /// Keys of an entry that stay, each filled in.
@@ -75,6 +75,33 @@ impl<'s> Compiler<'s> {
         }
         let job = job.filter(|_| !approval);
         Some(Box::new(RecordedEntry { keys, job }))
+    }
+
+    /// What is to be noted of a job that the compiler itself puts at the ends of a job group.
+    pub(crate) fn record_boundary(
+        &self,
+        filters: Option<&Field<'s>>,
+        body: &JobBody,
+    ) -> Option<Box<RecordedEntry>> {
+        self.recorder.as_ref()?;
+        let mut keys = Vec::new();
+        if let Some(field) = filters {
+            keys.push(("filters".to_owned(), self.deep_resolved(&field.value)));
+        }
+        let text = |text: &str| Data::Text(text.to_owned());
+        let job = match body {
+            JobBody::Lock { key } => vec![("type".to_owned(), text("lock")), ("key".to_owned(), text(key))],
+            JobBody::Unlock { key } => {
+                vec![("type".to_owned(), text("unlock")), ("key".to_owned(), text(key))]
+            }
+            JobBody::NoOp | JobBody::Build(_) | JobBody::Approval | JobBody::Release(_) => {
+                vec![("type".to_owned(), text("no-op"))]
+            }
+        };
+        Some(Box::new(RecordedEntry {
+            keys,
+            job: Some(Data::Map(job)),
+        }))
     }
 
     /// Notes a workflow that runs. Entries and jobs are in the same order.
