@@ -361,7 +361,7 @@ impl Walk<'_> {
                 .entries
                 .iter()
                 .find(|entry| entry.job_span == span || inside(entry.job_span, span))
-            && entry.name.is_none()
+            && entry.goes_by_job()
         {
             let symbol = Symbol::Entry(Rc::clone(workflow), Rc::from(name));
             self.add(span, Role::Definition, symbol);
@@ -376,7 +376,7 @@ impl Walk<'_> {
         let entry = here.and_then(|here| {
             here.entries
                 .iter()
-                .find(|entry| entry.name.is_none() && &**entry.required_as() == name)
+                .find(|entry| entry.goes_by_job() && &*entry.job == name)
         });
         // An entry without a name of its own goes by its job's.
         if entry.is_some() {
