@@ -120,6 +120,12 @@ pub(crate) const PACKAGES: &[AptPackage] = &[
         Purpose::Test,
         "drives that browser",
     ),
+    command(
+        "neovim",
+        "nvim",
+        Purpose::Test,
+        "a real editor talks to the language server",
+    ),
 ];
 
 /// Installs with apt whatever these purposes need and this machine lacks.
