@@ -426,7 +426,8 @@ fn compiled_forms_of_real_configs_mean_the_same() {
     configs(&root.join("cases/orb-usage"), &mut files);
     configs(&root.join("cases/docs-blocks"), &mut files);
     let compiled = check_all(&files, Some(&root));
-    assert!(compiled > 20, "{compiled} of {} compile", files.len());
+    // The others name versions of orbs that the corpus does not have, or are fragments.
+    assert!(compiled > 200, "{compiled} of {} compile", files.len());
 }
 
 #[test]
@@ -440,6 +441,7 @@ fn compiled_forms_of_the_pairs_mean_the_same() {
         let source = Source::new("packed.yml", packed.expect("pairs can be packed"));
         let mut inputs = inputs::push();
         inputs.orbs = gather(&source, &inputs, &mut |reference| pairs::orb(&root, reference));
-        check(&pair.display().to_string(), &source, &inputs);
+        let compiled = check(&pair.display().to_string(), &source, &inputs);
+        assert!(compiled.is_some(), "{} does not compile", pair.display());
     }
 }
