@@ -1,5 +1,5 @@
-//! A folder of orbs: `NAMESPACE/ORB/VERSION.yml`, each file an orb's packed source. Read by `airlock lsp`; refuses nothing
-//! by itself and fetches nothing, what is not in the folder is not there.
+//! A folder of orbs: `NAMESPACE/ORB/VERSION.yml`, each file an orb's packed source. Read by `airlock lsp`
+//! and for `--orb-dir`; refuses nothing by itself and fetches nothing, what is not in the folder is not there.
 
 use std::path::{Path, PathBuf};
 
@@ -17,6 +17,16 @@ pub(crate) struct OrbDir {
 impl OrbDir {
     pub(crate) fn new(root: PathBuf) -> Self {
         Self { root }
+    }
+
+    /// The folder of a command line; a mistyped one is told of, and not searched in vain.
+    pub(crate) fn open(root: &Path) -> anyhow::Result<Self> {
+        anyhow::ensure!(
+            root.is_dir(),
+            "there is no folder {}: orbs are read from NAMESPACE/ORB/VERSION.yml below it",
+            root.display()
+        );
+        Ok(Self::new(root.to_owned()))
     }
 
     /// The orb of a reference, with its path as its name in diagnostics.

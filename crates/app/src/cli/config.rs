@@ -6,12 +6,13 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use airlock_pipeline_config::{
-    Inputs, PackKind, ParameterValue, PipelineValues, Source, compile, needs, render,
+    Inputs, PackKind, ParameterValue, PipelineValues, Source, compile, gather, needs, render,
 };
 use anyhow::Context as _;
 use clap::{Args, Subcommand, ValueEnum};
 
 use crate::cli::exit;
+use crate::orb_dir::OrbDir;
 use crate::terminal;
 
 #[derive(Debug, Subcommand)]
@@ -50,6 +51,9 @@ pub(crate) struct CompileArguments {
     /// Compile as for this tag.
     #[arg(long)]
     tag: Option<String>,
+    /// Find orbs here, as NAMESPACE/ORB/VERSION.yml.
+    #[arg(long, value_name = "DIR")]
+    orb_dir: Option<PathBuf>,
     /// How problems are written; `process` writes YAML, and with `json` the whole plan.
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
@@ -106,7 +110,8 @@ pub(crate) fn run(command: ConfigCommand) -> anyhow::Result<ExitCode> {
         } else {
             render::Color::Never
         };
-        terminal::note(render::text(&diagnostics, std::slice::from_ref(&source), color).trim_end());
+        let sources = std::iter::once(&source).chain(inputs.orbs.sources());
+        terminal::note(render::text(&diagnostics, sources, color).trim_end());
     }
     let Some(text) = outcome else {
         return Ok(exit::FAILED);
@@ -145,11 +150,16 @@ fn inputs(arguments: &CompileArguments, source: &Source) -> anyhow::Result<Input
     for (name, value) in &arguments.pipeline_values {
         set_value(&mut pipeline, name, value)?;
     }
-    Ok(Inputs {
+    let mut inputs = Inputs {
         pipeline,
         parameters: parameters(source, &arguments.parameters),
         ..Inputs::default()
-    })
+    };
+    if let Some(folder) = &arguments.orb_dir {
+        let orbs = OrbDir::open(folder)?;
+        inputs.orbs = gather(source, &inputs, &mut |reference| orbs.find(reference));
+    }
+    Ok(inputs)
 }
 
 /// A name with its `pipeline.`, and a value.
@@ -236,6 +246,7 @@ mod tests {
                 .collect(),
             branch: "main".to_owned(),
             tag: None,
+            orb_dir: None,
             format: Format::Text,
         }
     }
@@ -243,6 +254,28 @@ mod tests {
     fn given(values: &[&str]) -> anyhow::Result<Inputs> {
         let config = "version: 2.1\nparameters:\n  text: {type: string, default: x}\n  flag: {type: boolean, default: false}\n";
         inputs(&arguments(values), &Source::new("c.yml", config))
+    }
+
+    #[test]
+    fn orbs_come_from_the_folder_once_values_are_known() -> anyhow::Result<()> {
+        let folder = tempfile::tempdir()?;
+        std::fs::create_dir_all(folder.path().join("acme/tools"))?;
+        for version in ["7.1.0", "7.2.0", "dev:v1"] {
+            let file = folder.path().join(format!("acme/tools/{version}.yml"));
+            std::fs::write(file, "commands: {}\n")?;
+        }
+        let config = "version: 2.1\nparameters: {other: {type: integer, default: 1}}\norbs:\n  \
+                      a: acme/tools@<< pipeline.parameters.other >>\n  b: acme/tools@dev:<< pipeline.git.tag >>\n";
+        let mut arguments = arguments(&["git.tag=v1"]);
+        arguments.parameters.retain(|(name, _)| name == "other");
+        arguments.orb_dir = Some(folder.path().to_owned());
+        let source = Source::new("c.yml", config);
+        let orbs = inputs(&arguments, &source)?.orbs;
+        let found: Vec<&str> = orbs.found().map(|(_, orb)| orb.resolved()).collect();
+        assert_eq!(found, ["acme/tools@7.2.0", "acme/tools@dev:v1"]);
+        arguments.orb_dir = Some(folder.path().join("none"));
+        assert!(inputs(&arguments, &source).is_err());
+        Ok(())
     }
 
     #[test]
