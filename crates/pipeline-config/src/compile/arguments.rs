@@ -150,6 +150,8 @@ impl<'s> Compiler<'s> {
                     .hint(format!("did you mean `{}`, which is missing?", parameter.name))
                     .rename(name, parameter.name)
                     .related(parameter.key, "declared here without a default"),
+                _ if name == "when" && call.what.starts_with("command") => draft
+                    .hint("`when` stands on steps, not on calls: write it on the steps inside the command"),
                 _ => draft.did_you_mean(name, &nearby),
             };
             self.sink.emit_in(call.scope, draft);

@@ -137,6 +137,9 @@ fn declaration<'s>(compiler: &Compiler<'s>, pair: &Pair<'s>, owner: Owner) -> Op
             .into_iter()
             .find(|kind| Some(kind.as_str()) == meant)?
     };
+    if owner == Owner::Job {
+        compiler.check_reserved(pair, &map.scope);
+    }
     let members = members(compiler, &fields, kind);
     // A default of null is no default; one that is an empty list is.
     let default = fields.get(compiler, "default").map(|field| field.view);
