@@ -5,6 +5,7 @@ mod agent;
 mod artifacts;
 mod config;
 pub(crate) mod exit;
+mod explain;
 mod image;
 mod job;
 mod lsp;
@@ -17,6 +18,7 @@ mod run;
 mod sandbox;
 mod server;
 mod up;
+mod validate;
 mod vault;
 
 use std::process::ExitCode;
