@@ -5,7 +5,6 @@ mod cli;
 mod client;
 mod demo;
 mod endpoint;
-mod orb_dir;
 mod processes;
 mod show;
 mod supervise;

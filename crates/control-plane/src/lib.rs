@@ -14,7 +14,6 @@ mod follow;
 mod ingest;
 mod intake;
 pub mod limits;
-mod local_orbs;
 mod notices;
 mod outbox;
 mod planning;
@@ -37,7 +36,6 @@ pub use access::{Actor, Session};
 pub use errors::UseCaseError;
 pub use follow::Follow;
 pub use intake::{PushedRef, Reference, TriggerRequest};
-pub use local_orbs::FindOrb;
 
 /// The outside world, one driver each.
 #[derive(Clone)]
@@ -95,8 +93,6 @@ pub struct ControlPlane {
 struct Inner {
     drivers: Drivers,
     addresses: OnceLock<Addresses>,
-    /// Where a local run's orbs lie.
-    local_orbs: OnceLock<Arc<FindOrb>>,
     /// Rung when a slice was queued.
     work: Notify,
     /// Rung when a pipeline waits to be planned.
@@ -114,7 +110,6 @@ impl ControlPlane {
         let inner = Inner {
             drivers,
             addresses: OnceLock::new(),
-            local_orbs: OnceLock::new(),
             work: Notify::new(),
             planning: Notify::new(),
             news: Notify::new(),

@@ -6,7 +6,6 @@ use gen_lsp_types::{DocumentSymbol, FoldingRange, FoldingRangeKind, SymbolKind};
 
 use crate::analysis::Analysis;
 use crate::limits::MAX_DEPTH;
-use crate::names::content_span;
 
 /// The top-level keys with what is defined below them.
 pub(crate) fn symbols(analysis: &Analysis) -> Vec<DocumentSymbol> {
@@ -100,10 +99,9 @@ fn workflow(analysis: &Analysis, entry: Entry<'_>) -> DocumentSymbol {
 }
 
 fn leaf(analysis: &Analysis, entry: Entry<'_>, kind: SymbolKind) -> DocumentSymbol {
-    let key = entry.key().alias().unwrap_or_else(|| content_span(entry.key()));
+    let key = entry.key().alias().unwrap_or_else(|| entry.key().span());
     let value = entry.value().alias().unwrap_or_else(|| entry.value().span());
-    let whole = entry.key().span().join(key).join(value);
-    symbol(analysis, entry.name(), key, whole, kind)
+    symbol(analysis, entry.name(), key, key.join(value), kind)
 }
 
 fn symbol(analysis: &Analysis, name: &str, selected: Span, whole: Span, kind: SymbolKind) -> DocumentSymbol {

@@ -4,6 +4,9 @@
 /// Most diagnostics kept of one run: nobody reads more, and each costs a place lookup.
 pub const MAX_DIAGNOSTICS: usize = 200;
 
+/// Most times one run finds what it told already, or has no room to tell, before it gives up.
+pub const MAX_UNTOLD: usize = 2_000;
+
 /// Most bytes of text in one plan: commands that insert a parameter twice and call each other double it at every call.
 pub const MAX_PLAN_TEXT_BYTES: usize = 32 * 1024 * 1024;
 
@@ -15,7 +18,7 @@ pub const MAX_PLAN_STEPS: usize = 100_000;
 
 /// Most values read while one plan is made. Empty commands calling each other make no steps and no text, but they make
 /// work; the largest public config needs about 20,000.
-pub const MAX_READS: usize = 3_000_000;
+pub const MAX_READS: usize = 1_000_000;
 
 /// Deepest calls of commands inside commands; `when` inside `steps` counts too. Real configs stay below 10.
 pub const MAX_CALL_DEPTH: usize = 50;
@@ -36,13 +39,19 @@ pub const MAX_SEEN_VALUES: usize = 200;
 pub const MAX_WORKFLOWS: usize = 500;
 
 /// Most bytes of a compiled regular expression; patterns in filters are short.
-pub const MAX_REGEX_BYTES: usize = 1024 * 1024;
+pub const MAX_REGEX_BYTES: usize = 512 * 1024;
 
 /// Longest regular expression as written. A pattern with look-around is read twice, so its length bounds the work.
 pub const MAX_PATTERN_BYTES: usize = 8 * 1024;
 
-/// Most patterns kept of one run once they are made; each may take [`MAX_REGEX_BYTES`], and most take a hundredth.
-pub const MAX_KEPT_REGEXES: usize = 64;
+/// Bytes of a compiled regular expression that is nothing special; the largest in public configs takes about a tenth.
+pub const SMALL_REGEX_BYTES: usize = 32 * 1024;
+
+/// Most regular expressions of one config that are larger than that, or need the engine that goes back.
+pub const MAX_LARGE_REGEXES: usize = 16;
+
+/// Most different regular expressions of one config.
+pub const MAX_REGEXES: usize = 256;
 
 /// Most steps back a pattern with look-around may take before it is called an error.
 pub const MAX_REGEX_BACKTRACKS: usize = 10_000;

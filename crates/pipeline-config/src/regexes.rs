@@ -3,11 +3,14 @@
 //! Patterns go to the linear-time engine; only those with look-around or back-references go to the backtracking one,
 //! with a low limit, and reaching the limit is an error, never "no match".
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use crate::limits::{MAX_KEPT_REGEXES, MAX_PATTERN_BYTES, MAX_REGEX_BACKTRACKS, MAX_REGEX_BYTES};
+use crate::limits::{
+    MAX_LARGE_REGEXES, MAX_PATTERN_BYTES, MAX_REGEX_BACKTRACKS, MAX_REGEX_BYTES, MAX_REGEXES,
+    SMALL_REGEX_BYTES,
+};
 
 /// Why a pattern could not be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -40,6 +43,8 @@ pub(crate) fn delimited(text: &str) -> Option<&str> {
 /// few in all its filters.
 #[derive(Debug, Default)]
 pub(crate) struct Regexes {
+    /// Patterns that took the larger bound.
+    large: Cell<usize>,
     made: RefCell<BTreeMap<String, Rc<Result<Made, RegexError>>>>,
 }
 
@@ -76,56 +81,84 @@ impl Regexes {
         if let Some(made) = kept.get(pattern) {
             return Rc::clone(made);
         }
-        if kept.len() >= MAX_KEPT_REGEXES {
-            kept.clear();
+        if kept.len() >= MAX_REGEXES {
+            let reason = format!("this config has more than {MAX_REGEXES} patterns");
+            return Rc::new(Err(refused(pattern, reason)));
         }
-        let made = Rc::new(make(pattern));
+        let made = Rc::new(self.make(pattern));
         kept.insert(pattern.to_owned(), Rc::clone(&made));
         made
     }
+
+    fn make(&self, pattern: &str) -> Result<Made, RegexError> {
+        if pattern.len() > MAX_PATTERN_BYTES {
+            let reason = format!("it has more than {MAX_PATTERN_BYTES} bytes");
+            return Err(refused(pattern, reason));
+        }
+        let translated = format!(r"\A(?:{})\z", from_java(pattern));
+        // Making a pattern takes as long as it is large, so only a few may be.
+        let mut made = linear(&translated, SMALL_REGEX_BYTES);
+        if matches!(made, Err(regex::Error::CompiledTooBig(_))) && self.large.get() < MAX_LARGE_REGEXES {
+            self.large.set(self.large.get() + 1);
+            made = linear(&translated, MAX_REGEX_BYTES);
+        }
+        let reason = match made {
+            Ok(regex) => return Ok(Made::Linear(regex)),
+            Err(regex::Error::CompiledTooBig(_)) => {
+                return Err(refused(pattern, "it is too large when compiled".to_owned()));
+            }
+            Err(error) => last_line(&error.to_string()),
+        };
+        if self.large.get() >= MAX_LARGE_REGEXES {
+            return Err(refused(pattern, reason));
+        }
+        self.large.set(self.large.get() + 1);
+        fancy_regex::RegexBuilder::new(&translated)
+            .backtrack_limit(MAX_REGEX_BACKTRACKS)
+            .delegate_size_limit(MAX_REGEX_BYTES)
+            .build()
+            .map(Made::Backtracking)
+            .map_err(|_| refused(pattern, reason))
+    }
 }
 
-fn make(pattern: &str) -> Result<Made, RegexError> {
-    let refused = |reason: String| RegexError::Pattern {
+fn refused(pattern: &str, reason: String) -> RegexError {
+    RegexError::Pattern {
         pattern: short(pattern),
         reason,
-    };
-    if pattern.len() > MAX_PATTERN_BYTES {
-        return Err(refused(format!("it has more than {MAX_PATTERN_BYTES} bytes")));
     }
-    let translated = format!(r"\A(?:{})\z", from_java(pattern));
-    let linear = regex::RegexBuilder::new(&translated)
-        .size_limit(MAX_REGEX_BYTES)
-        .build();
-    let reason = match linear {
-        Ok(regex) => return Ok(Made::Linear(regex)),
-        Err(regex::Error::CompiledTooBig(_)) => "it is too large when compiled".to_owned(),
-        Err(error) => last_line(&error.to_string()),
-    };
-    fancy_regex::RegexBuilder::new(&translated)
-        .backtrack_limit(MAX_REGEX_BACKTRACKS)
-        .delegate_size_limit(MAX_REGEX_BYTES)
-        .build()
-        .map(Made::Backtracking)
-        .map_err(|_| refused(reason))
 }
 
-/// `\Q…\E` quotes in Java; the engines here do not know it.
+fn linear(translated: &str, bytes: usize) -> Result<regex::Regex, regex::Error> {
+    regex::RegexBuilder::new(translated).size_limit(bytes).build()
+}
+
+/// What Java writes or means differently: `\Q…\E` quotes, and `\d`, `\w` and `\s` stand for plain letters alone.
 fn from_java(pattern: &str) -> String {
     let mut out = String::with_capacity(pattern.len());
     let mut rest = pattern;
-    while let Some(at) = rest.find(r"\Q") {
-        let escaped = rest[..at].bytes().rev().take_while(|byte| *byte == b'\\').count() % 2 == 1;
-        if escaped {
-            out.push_str(&rest[..at + 2]);
-            rest = &rest[at + 2..];
-            continue;
-        }
+    while let Some(at) = rest.find('\\') {
         out.push_str(&rest[..at]);
-        let quoted = &rest[at + 2..];
-        let (text, after) = quoted.split_once(r"\E").unwrap_or((quoted, ""));
-        out.push_str(&regex::escape(text));
+        let Some(sign) = rest[at + 1..].chars().next() else {
+            rest = &rest[at..];
+            break;
+        };
+        let after = &rest[at + 1 + sign.len_utf8()..];
         rest = after;
+        match sign {
+            'Q' => {
+                let (text, after) = after.split_once(r"\E").unwrap_or((after, ""));
+                out.push_str(&regex::escape(text));
+                rest = after;
+            }
+            'd' => out.push_str("[0-9]"),
+            'D' => out.push_str("[^0-9]"),
+            'w' => out.push_str("[0-9A-Za-z_]"),
+            'W' => out.push_str("[^0-9A-Za-z_]"),
+            's' => out.push_str(r"[ \t\n\x0B\f\r]"),
+            'S' => out.push_str(r"[^ \t\n\x0B\f\r]"),
+            other => out.extend(['\\', other]),
+        }
     }
     out.push_str(rest);
     out
@@ -149,15 +182,45 @@ mod tests {
     }
 
     #[test]
-    fn patterns_are_made_once_and_few_are_kept() {
+    fn patterns_are_made_once_and_there_may_be_so_many() {
         let regexes = Regexes::default();
         let first = regexes.made("a.*");
         assert!(Rc::ptr_eq(&first, &regexes.made("a.*")));
-        for number in 0..MAX_KEPT_REGEXES {
+        for number in 1..MAX_REGEXES {
             assert_eq!(regexes.check(&format!("b{number}")), Ok(()));
         }
-        assert!(regexes.made.borrow().len() <= MAX_KEPT_REGEXES);
-        assert_eq!(regexes.matches_whole("a.*", "ab"), Ok(true));
+        let refused = regexes.check("one more").map_err(|error| error.to_string());
+        assert!(refused.is_err_and(|words| words.ends_with("this config has more than 256 patterns")));
+        assert_eq!(
+            regexes.matches_whole("a.*", "ab"),
+            Ok(true),
+            "those made go on working"
+        );
+    }
+
+    #[test]
+    fn few_patterns_may_be_large() {
+        let regexes = Regexes::default();
+        let large = |number| format!(r"\p{{L}}{{9}}{number}");
+        for number in 0..MAX_LARGE_REGEXES {
+            assert_eq!(regexes.check(&large(number)), Ok(()));
+        }
+        assert!(regexes.check(&large(MAX_LARGE_REGEXES)).is_err());
+        assert!(
+            regexes.check("(?=a)a").is_err(),
+            "one with look-around counts as large"
+        );
+        assert_eq!(regexes.check(r"v\d+\.\d+\.\d+(-[\w.]+)?"), Ok(()));
+    }
+
+    #[test]
+    fn classes_are_of_plain_letters() {
+        assert_eq!(matches_whole(r"\w+", "é"), Ok(false));
+        assert_eq!(matches_whole(r"\W", "é"), Ok(true));
+        assert_eq!(matches_whole(r"[\w-]+/[\d.]+", "a-b/1.2"), Ok(true));
+        assert_eq!(matches_whole(r"[^\s]+\S\s", "ab\t"), Ok(true));
+        assert_eq!(matches_whole(r"\\d", r"\d"), Ok(true));
+        assert_eq!(matches_whole("a\\", "a"), matches_whole("a\\", "b"));
     }
 
     #[test]

@@ -75,6 +75,9 @@ impl<'s> Compiler<'s> {
 
     /// Charges the reading of a value and of the keys it has.
     fn may_read(&self, view: &View<'s>) -> bool {
+        if self.sink.is_hopeless() {
+            return false;
+        }
         let keys = match view.node.kind() {
             NodeKind::Scalar(_) => 0,
             NodeKind::Sequence(sequence) => sequence.len(),
@@ -131,6 +134,9 @@ impl<'s> Compiler<'s> {
         let mut sound = true;
         for piece in pieces {
             sound &= self.append_piece(names, piece, out);
+            if self.sink.is_hopeless() {
+                return false;
+            }
             if out.len() > MAX_TEXT_BYTES {
                 let message = format!("this text has more than {MAX_TEXT_BYTES} bytes when filled in");
                 let draft = Draft::error(Code::LIMIT, names.view.place(), message);

@@ -8,7 +8,7 @@ use airlock_yaml_tree::{FileId, Place, Tree};
 
 use crate::anchors::Anchors;
 use crate::diagnostic::{Code, Diagnostic, Edit, Fix, Position, Related, Severity};
-use crate::limits::MAX_DIAGNOSTICS;
+use crate::limits::{MAX_DIAGNOSTICS, MAX_UNTOLD};
 use crate::mending::{self, Change};
 use crate::scope::{Call, Scope};
 use crate::suggest;
@@ -93,17 +93,6 @@ impl Draft {
     }
 }
 
-/// The service's words for a call on the way: ``job `build` `` becomes `Error calling job: 'build'`.
-fn calling(what: &str) -> String {
-    let parts = what
-        .split_once(" `")
-        .and_then(|(kind, rest)| Some((kind, rest.split_once('`')?)));
-    match parts {
-        Some((kind, (name, rest))) => format!("Error calling {kind}: '{name}'{rest}"),
-        None => format!("Error calling {what}"),
-    }
-}
-
 /// The files' names and trees, and the diagnostics so far.
 pub(crate) struct Sink<'s> {
     files: Vec<(&'s str, &'s Tree)>,
@@ -111,6 +100,8 @@ pub(crate) struct Sink<'s> {
     /// Where in `found` each one is.
     seen: RefCell<BTreeMap<(Code, Position, String), usize>>,
     errors: Cell<bool>,
+    /// What was told already or had no room.
+    untold: Cell<usize>,
     anchors: RefCell<Vec<Option<Anchors<'s>>>>,
     /// The files from here on are orbs.
     orbs: u32,
@@ -130,6 +121,7 @@ impl<'s> Sink<'s> {
             found: RefCell::default(),
             seen: RefCell::default(),
             errors: Cell::new(false),
+            untold: Cell::new(0),
             orbs: u32::MAX,
             declared: RefCell::default(),
             from: Cell::new(None),
@@ -174,20 +166,17 @@ impl<'s> Sink<'s> {
         }
         let room = self.make_room(draft.severity);
         if !room {
+            self.untold.set(self.untold.get() + 1);
             return;
         }
         let position = self.position(draft.place);
         let mut found = self.found.borrow_mut();
-        // A key that two jobs take from one anchor is one mistake, whatever the message calls the map it is in.
-        let told = match draft.code {
-            Code::UNKNOWN_KEY => String::new(),
-            _ => draft.message.clone(),
-        };
-        let key = (draft.code, position.clone(), told);
+        let key = (draft.code, position.clone(), draft.message.clone());
         let at = *self.seen.borrow_mut().entry(key).or_insert(found.len());
         if let Some(known) = found.get_mut(at) {
             // What is a warning where nothing runs is an error where something does.
             known.severity = known.severity.min(draft.severity);
+            self.untold.set(self.untold.get() + 1);
             return;
         }
         let rename = draft.rename.and_then(|(from, to)| {
@@ -271,7 +260,7 @@ impl<'s> Sink<'s> {
             }
             left = left.saturating_sub(1);
             wanted &= !first_in_config;
-            draft = draft.related(call.place, calling(&call.what));
+            draft = draft.related(call.place, format!("in {}, called here", call.what));
         }
         self.emit(draft);
     }
@@ -359,6 +348,11 @@ impl<'s> Sink<'s> {
     /// Whether further diagnostics would be dropped.
     pub(crate) fn is_full(&self) -> bool {
         self.found.borrow().len() >= MAX_DIAGNOSTICS
+    }
+
+    /// Whether looking further is of no use: the config is refused, and what is found is not told any more.
+    pub(crate) fn is_hopeless(&self) -> bool {
+        self.errors.get() && self.untold.get() > MAX_UNTOLD
     }
 
     /// Whether an error was found.

@@ -45,7 +45,7 @@ fn commands_that_call_each_other_ten_times() {
     let found = messages(&text, "limit");
     assert_eq!(
         found,
-        ["compiling this config takes more than 3000000 readings of its values"]
+        ["compiling this config takes more than 1000000 readings of its values"]
     );
 }
 
@@ -234,5 +234,98 @@ fn orbs_inside_each_other_and_multiplied_by_aliases() {
     assert!(
         found.iter().any(|d| d.code.as_str().contains("limit")),
         "{found:?}"
+    );
+}
+
+#[test]
+fn warnings_without_end_leave_room_for_the_error() {
+    let text = format!("version: 2.1\njobs: {{build: {{{}}}}}\n", "a: 1, ".repeat(10_000));
+    let found = errors(&text);
+    assert!(found.iter().any(Diagnostic::is_error), "{:?}", found.first());
+}
+
+#[test]
+fn a_megabyte_of_pattern() {
+    let text = format!(
+        "version: 2.1\njobs: {{j: {{docker: [image: x], steps: []}}}}\n\
+         workflows: {{w: {{jobs: [j: {{filters: {{branches: {{only: \"/{}/\"}}}}}}]}}}}\n",
+        "a|".repeat(512 * 1024)
+    );
+    let found = messages(&text, "bad-regex");
+    assert_eq!(found.len(), 1);
+    assert!(found[0].ends_with("it has more than 8192 bytes"), "{}", found[0]);
+}
+
+#[test]
+fn five_axes_of_a_hundred() {
+    let values = (0..100).map(|n| n.to_string()).collect::<Vec<_>>().join(",");
+    let (mut declared, mut axes) = (String::new(), String::new());
+    for axis in 'a'..='e' {
+        let _ = write!(declared, "{axis}: {{type: integer}}, ");
+        let _ = write!(axes, "{axis}: [{values}], ");
+    }
+    let text = format!(
+        "version: 2.1\njobs: {{j: {{parameters: {{{declared}}}, docker: [image: x], steps: []}}}}\n\
+         workflows: {{w: {{jobs: [j: {{matrix: {{parameters: {{{axes}}}}}}}]}}}}\n"
+    );
+    assert_eq!(messages(&text, "limit"), ["this matrix makes more than 128 jobs"]);
+}
+
+#[test]
+fn steps_that_are_passed_on_and_doubled() {
+    let mut text = String::from("version: 2.1\ncommands:\n");
+    for level in 0..30 {
+        let _ = writeln!(
+            text,
+            "  c{level}: {{parameters: {{s: {{type: steps}}}}, \
+             steps: [c{}: {{s: [steps: << parameters.s >>, steps: << parameters.s >>]}}]}}",
+            level + 1
+        );
+    }
+    let _ = write!(
+        text,
+        "  c30: {{parameters: {{s: {{type: steps}}}}, steps: << parameters.s >>}}\n{JOB}: {{s: [run: x]}}]\n"
+    );
+    assert!(!messages(&text, "limit").is_empty());
+}
+
+#[test]
+fn an_expression_of_brackets() {
+    let text = format!(
+        "version: 2.1\njobs: {{}}\nworkflows:\n  w:\n    jobs: []\n    when: << {}true{} >>\n",
+        "(".repeat(20_000),
+        ")".repeat(20_000)
+    );
+    assert_eq!(messages(&text, "bad-expression").len(), 1);
+}
+
+#[test]
+fn a_condition_that_nests_without_end() {
+    let mut when = "true".to_owned();
+    for _ in 0..200 {
+        when = format!("{{not: {when}}}");
+    }
+    let text = format!("version: 2.1\njobs: {{}}\nworkflows: {{w: {{jobs: [], when: {when}}}}}\n");
+    let nesting = errors(&text)
+        .iter()
+        .any(|d| d.message.contains("nested more than 100 levels"));
+    assert!(nesting, "{:?}", errors(&text));
+}
+
+#[test]
+fn patterns_that_are_many_and_large() {
+    let mut only = String::new();
+    for number in 0..500 {
+        let _ = write!(only, "'/(\\p{{L}}{{20}}){{10}}{number}/', ");
+    }
+    let text = format!(
+        "version: 2.1\njobs: {{j: {{docker: [image: x], steps: []}}}}\n\
+         workflows: {{w: {{jobs: [j: {{filters: {{branches: {{only: [{only}]}}}}}}]}}}}\n"
+    );
+    let found = messages(&text, "bad-regex");
+    assert!(
+        found
+            .iter()
+            .all(|message| message.contains("too large") || message.contains("more than 256 patterns"))
     );
 }

@@ -230,12 +230,7 @@ impl<'s> Compiler<'s> {
             Search::Found(found) => Some(found),
             Search::Reported => None,
             Search::Unknown => {
-                let mut draft = self.unknown_element(element, name, place, &scope.definitions);
-                let workflow = self.workflow_being_read.borrow();
-                if let (Element::Job, Some((workflow, place))) = (element, workflow.as_ref()) {
-                    draft = draft.related(*place, format!("Error calling workflow: '{workflow}'"));
-                }
-                drop(workflow);
+                let draft = self.unknown_element(element, name, place, &scope.definitions);
                 self.sink.emit_in(scope, draft);
                 let near = self.meant(element, name, &scope.definitions).name?;
                 match self.find(element, &near, place, scope) {
