@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use airlock_pipeline_config::{Inputs, ParameterValue, PipelineValues, Source};
+use airlock_pipeline_config::{Continuation, Inputs, ParameterValue, PipelineValues, Source};
 use serde_json::Value;
 
 use crate::orb_folder::OrbFolder;
@@ -67,6 +67,15 @@ fn written(folder: &Path) -> Inputs {
                     .iter()
                     .filter_map(|prefix| prefix.as_str().map(str::to_owned))
                     .collect();
+            }
+            "scheduled_workflow" => inputs.scheduled_workflow = value.as_str().map(str::to_owned),
+            // What the pipeline was triggered with, of which this config is the continuation.
+            "given_before" => {
+                let mut continuation = Continuation::default();
+                for (name, value) in value.as_object().expect("given_before is an object") {
+                    continuation.given_before.insert(name.clone(), parameter(value));
+                }
+                inputs.continuation = Some(continuation);
             }
             other => panic!("inputs.json has no key {other}"),
         }

@@ -13,6 +13,7 @@ mod fixes;
 mod inputs;
 mod inventory;
 mod needs;
+mod oracles;
 mod orb_corpus;
 mod orb_folder;
 mod orbs;

@@ -354,6 +354,7 @@ fn check(name: &str, source: &Source, inputs: &Inputs) -> Option<()> {
     // What the trigger gave has been filled in, and version 2 has no parameters.
     let bare = Inputs {
         parameters: std::collections::BTreeMap::new(),
+        continuation: None,
         ..inputs.clone()
     };
     let (twice, diagnostics) = process(&second, &bare);

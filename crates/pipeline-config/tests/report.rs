@@ -236,7 +236,10 @@ fn settings(settings: &ContainerSettings) -> String {
         let _ = write!(out, " {auth:?}");
     }
     if !settings.environment.is_empty() {
-        let _ = write!(out, " with{}", environment(&settings.environment));
+        out.push_str(" with");
+        for (name, value) in &settings.environment {
+            let _ = write!(out, " {name}={value:?}");
+        }
     }
     out
 }

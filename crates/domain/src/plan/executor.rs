@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Place;
-use crate::names::{EnvName, ImageName};
+use crate::names::ImageName;
 
 /// Where steps run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,9 +67,9 @@ pub struct ContainerSettings {
     /// The user it runs as.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
-    /// Its own variables, in order.
+    /// Its own variables, in order. A container may have names that no shell takes, such as `discovery.type`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub environment: Vec<(EnvName, String)>,
+    pub environment: Vec<(String, String)>,
     /// How to sign in at its registry.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub auth: Option<RegistryAuth>,

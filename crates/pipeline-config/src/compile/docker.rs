@@ -1,7 +1,7 @@
 //! `docker`: the containers of a job. Sign-in data stays as written; `$NAME` in it means something only in the job.
 
-use airlock_domain::ImageName;
 use airlock_domain::plan::{Container, ContainerSettings, Executor, RegistryAuth};
+use airlock_domain::{EnvName, ImageName};
 
 use super::Compiler;
 use super::environment::Variables;
@@ -29,7 +29,12 @@ impl<'s> Compiler<'s> {
             place,
             settings,
         } = primary?;
-        environment.clone_from(&settings.environment);
+        // Steps get what a shell can hold.
+        for (name, value) in &settings.environment {
+            if let Ok(name) = EnvName::new(name.clone()) {
+                environment.push((name, value.clone()));
+            }
+        }
         Some(Executor::Docker {
             image,
             place,
@@ -47,7 +52,7 @@ impl<'s> Compiler<'s> {
             entrypoint: self.program(&fields, "entrypoint"),
             command: self.program(&fields, "command"),
             user: fields.text(self, "user").filter(|text| !text.is_empty()),
-            environment: self.environment(&fields),
+            environment: self.container_environment(&fields),
             auth: self.registry_auth(&fields),
         };
         let image = fields.need(self, "image", "add `image: …`")?;

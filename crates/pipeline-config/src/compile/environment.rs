@@ -1,5 +1,7 @@
 //! `environment:` in its forms: a map, a list of maps, `NAME=value` alone or in a list.
 
+use std::rc::Rc;
+
 use airlock_domain::{EnvName, limits::ENV_VALUE_BYTES};
 use airlock_yaml_tree::Place;
 
@@ -12,6 +14,14 @@ use crate::sink::Draft;
 
 /// Variables in order, each name once.
 pub(crate) type Variables = Vec<(EnvName, String)>;
+
+/// One variable as it is written, its name not yet looked at.
+struct Assignment<'s> {
+    name: String,
+    value: String,
+    place: Place,
+    scope: Rc<Scope<'s>>,
+}
 
 /// Puts `over` above `base`: later values win, names keep their first position.
 pub(crate) fn merge(base: &mut Variables, over: Variables) {
@@ -26,14 +36,42 @@ pub(crate) fn merge(base: &mut Variables, over: Variables) {
 impl<'s> Compiler<'s> {
     /// The variables of a map that has the key `environment`.
     pub(crate) fn environment(&self, fields: &Fields<'s>) -> Variables {
-        let mut found = Variables::new();
+        let mut variables = Variables::new();
+        for one in self.assignments(fields) {
+            if let Some(name) = self.name(&one.name, one.place, &one.scope, EnvName::new) {
+                merge(&mut variables, vec![(name, one.value)]);
+            }
+        }
+        variables
+    }
+
+    /// The variables of a container, whose names may be such as no shell takes: `discovery.type`.
+    pub(crate) fn container_environment(&self, fields: &Fields<'s>) -> Vec<(String, String)> {
+        let mut variables: Vec<(String, String)> = Vec::new();
+        for one in self.assignments(fields) {
+            if one.name.trim().is_empty() || one.name.contains(['=', '\0']) {
+                let message = format!("{:?} is no name of a variable", one.name);
+                self.sink
+                    .emit_in(&one.scope, Draft::error(Code::BAD_NAME, one.place, message));
+                continue;
+            }
+            match variables.iter_mut().find(|(present, _)| *present == one.name) {
+                Some(present) => present.1 = one.value,
+                None => variables.push((one.name, one.value)),
+            }
+        }
+        variables
+    }
+
+    fn assignments(&self, fields: &Fields<'s>) -> Vec<Assignment<'s>> {
+        let mut found = Vec::new();
         if let Some(field) = fields.get(self, "environment") {
             self.variables(&field.value, &mut found);
         }
         found
     }
 
-    fn variables(&self, value: &Resolved<'s>, found: &mut Variables) {
+    fn variables(&self, value: &Resolved<'s>, found: &mut Vec<Assignment<'s>>) {
         match &value.shape {
             Shape::Map(map) => {
                 for pair in map.iter() {
@@ -63,7 +101,7 @@ impl<'s> Compiler<'s> {
         }
     }
 
-    fn assignment(&self, item: &Resolved<'s>, found: &mut Variables) {
+    fn assignment(&self, item: &Resolved<'s>, found: &mut Vec<Assignment<'s>>) {
         let Some(text) = self.text(item, "an item of `environment`") else {
             return;
         };
@@ -75,7 +113,14 @@ impl<'s> Compiler<'s> {
         }
     }
 
-    fn variable(&self, name: &str, value: String, place: Place, scope: &Scope<'s>, found: &mut Variables) {
+    fn variable(
+        &self,
+        name: &str,
+        value: String,
+        place: Place,
+        scope: &Rc<Scope<'s>>,
+        found: &mut Vec<Assignment<'s>>,
+    ) {
         if value.len() > ENV_VALUE_BYTES {
             let message = format!(
                 "the value of `{name}` has {} bytes; at most {ENV_VALUE_BYTES} fit",
@@ -91,8 +136,11 @@ impl<'s> Compiler<'s> {
                 .emit_in(scope, Draft::error(Code::LIMIT, place, message));
             return;
         }
-        if let Some(name) = self.name(name, place, scope, EnvName::new) {
-            merge(found, vec![(name, value)]);
-        }
+        found.push(Assignment {
+            name: name.to_owned(),
+            value,
+            place,
+            scope: Rc::clone(scope),
+        });
     }
 }
