@@ -5,6 +5,7 @@ mod cli;
 mod client;
 mod demo;
 mod endpoint;
+mod orb_dir;
 mod processes;
 mod show;
 mod supervise;

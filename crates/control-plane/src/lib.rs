@@ -14,6 +14,7 @@ mod follow;
 mod ingest;
 mod intake;
 pub mod limits;
+mod local_orbs;
 mod notices;
 mod outbox;
 mod planning;
@@ -36,6 +37,7 @@ pub use access::{Actor, Session};
 pub use errors::UseCaseError;
 pub use follow::Follow;
 pub use intake::{PushedRef, Reference, TriggerRequest};
+pub use local_orbs::FindOrb;
 
 /// The outside world, one driver each.
 #[derive(Clone)]
@@ -93,6 +95,8 @@ pub struct ControlPlane {
 struct Inner {
     drivers: Drivers,
     addresses: OnceLock<Addresses>,
+    /// Where a local run's orbs lie.
+    local_orbs: OnceLock<Arc<FindOrb>>,
     /// Rung when a slice was queued.
     work: Notify,
     /// Rung when a pipeline waits to be planned.
@@ -110,6 +114,7 @@ impl ControlPlane {
         let inner = Inner {
             drivers,
             addresses: OnceLock::new(),
+            local_orbs: OnceLock::new(),
             work: Notify::new(),
             planning: Notify::new(),
             news: Notify::new(),

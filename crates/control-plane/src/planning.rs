@@ -110,11 +110,14 @@ impl ControlPlane {
             Err(error) => return Ok(Planned::errored("config-fetch", error.to_string())),
         };
         let source = Source::new(limits::CONFIG_PATH, bytes);
-        let inputs = self.inputs(pipeline, project)?;
+        let mut inputs = self.inputs(pipeline, project)?;
+        let plane = self.clone();
         // Compiling is pure work of the processor; a panic in it must cost this pipeline only.
         let compiled = tokio::task::spawn_blocking(move || {
+            plane.add_local_orbs(&source, &mut inputs);
             let (plan, diagnostics) = compile(&source, &inputs);
-            let text = render::text(&diagnostics, &[source], render::Color::Never);
+            let sources = std::iter::once(&source).chain(inputs.orbs.sources());
+            let text = render::text(&diagnostics, sources, render::Color::Never);
             (plan, diagnostics, text)
         });
         Ok(match compiled.await {

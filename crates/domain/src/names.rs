@@ -228,7 +228,16 @@ fn check_class(text: &str) -> Result<(), &'static str> {
     {
         return Err("may hold only letters, digits and - _ . / : @ +");
     }
+    if text.split_once('@').is_some_and(|(_, digest)| !is_digest(digest)) {
+        return Err("has a digest that is not sha256: and 64 hexadecimal digits");
+    }
     Ok(())
+}
+
+fn is_digest(text: &str) -> bool {
+    const HEX_DIGITS: usize = 64;
+    text.strip_prefix("sha256:")
+        .is_some_and(|hex| hex.len() == HEX_DIGITS && hex.bytes().all(|b| b.is_ascii_hexdigit()))
 }
 
 /// Where a project lives: `git/<org>/<repo>` on the built-in remote.

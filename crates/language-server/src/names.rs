@@ -96,6 +96,7 @@ pub(crate) struct WorkflowEntry {
     pub(crate) name: Option<(Rc<str>, Span)>,
     /// Its `matrix: alias:`.
     pub(crate) alias: Option<(Rc<str>, Span)>,
+    pub(crate) has_matrix: bool,
 }
 
 /// An element with where it was found.
@@ -112,9 +113,19 @@ impl Element {
 }
 
 impl WorkflowEntry {
+    /// Whether its job's name is one by which others require it: without a name of its own, and as the alias of a matrix.
+    pub(crate) fn goes_by_job(&self) -> bool {
+        if self.has_matrix {
+            self.alias.is_none()
+        } else {
+            self.name.is_none()
+        }
+    }
+
     /// The name by which others require it.
     pub(crate) fn required_as(&self) -> &Rc<str> {
-        self.name.as_ref().map_or(&self.job, |(name, _)| name)
+        let named = if self.has_matrix { &self.alias } else { &self.name };
+        named.as_ref().map_or(&self.job, |(name, _)| name)
     }
 }
 
@@ -348,6 +359,7 @@ fn workflow_entry(item: Node<'_>) -> Option<WorkflowEntry> {
             None => None,
         },
         alias: alias.and_then(|entry| plain(entry.value())),
+        has_matrix: matrix.is_some(),
     })
 }
 

@@ -6,6 +6,7 @@ use gen_lsp_types::{DocumentSymbol, FoldingRange, FoldingRangeKind, SymbolKind};
 
 use crate::analysis::Analysis;
 use crate::limits::MAX_DEPTH;
+use crate::names::content_span;
 
 /// The top-level keys with what is defined below them.
 pub(crate) fn symbols(analysis: &Analysis) -> Vec<DocumentSymbol> {
@@ -99,9 +100,10 @@ fn workflow(analysis: &Analysis, entry: Entry<'_>) -> DocumentSymbol {
 }
 
 fn leaf(analysis: &Analysis, entry: Entry<'_>, kind: SymbolKind) -> DocumentSymbol {
-    let key = entry.key().alias().unwrap_or_else(|| entry.key().span());
+    let key = entry.key().alias().unwrap_or_else(|| content_span(entry.key()));
     let value = entry.value().alias().unwrap_or_else(|| entry.value().span());
-    symbol(analysis, entry.name(), key, key.join(value), kind)
+    let whole = entry.key().span().join(key).join(value);
+    symbol(analysis, entry.name(), key, whole, kind)
 }
 
 fn symbol(analysis: &Analysis, name: &str, selected: Span, whole: Span, kind: SymbolKind) -> DocumentSymbol {

@@ -149,7 +149,7 @@ pub(crate) fn position(text: &str, at: usize) -> Value {
 }
 
 /// The byte of a position.
-fn byte(text: &str, position: &Value) -> usize {
+pub(crate) fn byte(text: &str, position: &Value) -> usize {
     let number =
         |name: &str| usize::try_from(position[name].as_u64().expect("a number")).expect("a small one");
     let start = match number("line") {

@@ -1,7 +1,10 @@
 //! All tests of the session in one binary: text in, text out, with `‸` where the cursor is.
 
+#![expect(clippy::disallowed_methods, reason = "tests read real configs from files")]
+
 mod arbitrary;
 mod completion;
+mod corpus;
 mod diagnostics;
 mod editor;
 mod fixes;

@@ -90,3 +90,10 @@ fn preparing_gives_the_place_and_the_old_name() {
     assert_eq!(answer["placeholder"], "c");
     assert_eq!(answer["range"]["start"], json!({"line": 2, "character": 14}));
 }
+
+#[test]
+fn a_matrix_is_required_by_its_alias_and_else_by_its_job() {
+    let before = "jobs:\n  ‸a: {}\nworkflows:\n  w:\n    jobs:\n      - a: {name: x, matrix: {}}\n      - b: {requires: [a]}\n  v:\n    jobs:\n      - a: {matrix: {alias: a}}\n      - b: {requires: [a]}\n";
+    let after = "jobs:\n  c: {}\nworkflows:\n  w:\n    jobs:\n      - c: {name: x, matrix: {}}\n      - b: {requires: [c]}\n  v:\n    jobs:\n      - c: {matrix: {alias: a}}\n      - b: {requires: [a]}\n";
+    assert_eq!(renamed(before, "c"), after);
+}

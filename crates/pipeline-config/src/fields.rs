@@ -82,9 +82,13 @@ impl<'s> Compiler<'s> {
                 let absent = |name: &&str| map.mapping.get(name).is_none();
                 let names: Vec<&str> = keys().map(|key| key.name).filter(absent).collect();
                 let message = format!("extraneous key [{}] is not permitted in {what}", pair.name);
-                let draft =
-                    Draft::error(Code::UNKNOWN_KEY, pair.key, message).did_you_mean(pair.name, &names);
-                self.sink.emit_in(scope, draft);
+                // Jobs that run no steps let every key stand; that is what a second table is for.
+                let draft = if tables.len() > 1 {
+                    Draft::warning(Code::UNKNOWN_KEY, pair.key, message)
+                } else {
+                    Draft::error(Code::UNKNOWN_KEY, pair.key, message)
+                };
+                self.sink.emit_in(scope, draft.did_you_mean(pair.name, &names));
                 return suggest::nearest(pair.name, keys().map(|key| key.name).filter(absent));
             }
         }

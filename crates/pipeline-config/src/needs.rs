@@ -83,6 +83,7 @@ pub fn needs(source: &Source) -> Needs {
                 let declared = declared(&compiler, map, Owner::Pipeline);
                 needs.parameters = declared
                     .iter()
+                    .filter(|parameter| !parameter.is_broken)
                     .map(|parameter| describe(&compiler, parameter))
                     .collect();
             }

@@ -44,6 +44,9 @@ pub(crate) fn lookup(values: &PipelineValues, name: &str) -> Lookup {
     if let Some(value) = values.other.get(name) {
         return Lookup::Value(from_parameter(value));
     }
+    if name == "pipeline.project.type" && !values.project_slug.is_empty() {
+        return text(project_type(&values.project_slug));
+    }
     if name.starts_with(PULL_REQUEST) {
         return Lookup::PullRequestOnly;
     }
@@ -51,6 +54,16 @@ pub(crate) fn lookup(values: &PipelineValues, name: &str) -> Lookup {
         return Lookup::Absent;
     }
     Lookup::Unknown
+}
+
+/// The forge of a project when nobody says. Orbs choose among the large ones by it and take no other, so a project of
+/// the built-in remote or of a small forge goes as one of GitHub.
+fn project_type(slug: &str) -> &'static str {
+    match slug.split('/').next() {
+        Some("gl" | "gitlab") => "gitlab",
+        Some("bb" | "bitbucket") => "bitbucket",
+        _ => "github",
+    }
 }
 
 /// A parameter's value as the compiler sees it.

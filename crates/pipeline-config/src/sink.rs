@@ -93,6 +93,17 @@ impl Draft {
     }
 }
 
+/// The service's words for a call on the way: ``job `build` `` becomes `Error calling job: 'build'`.
+fn calling(what: &str) -> String {
+    let parts = what
+        .split_once(" `")
+        .and_then(|(kind, rest)| Some((kind, rest.split_once('`')?)));
+    match parts {
+        Some((kind, (name, rest))) => format!("Error calling {kind}: '{name}'{rest}"),
+        None => format!("Error calling {what}"),
+    }
+}
+
 /// The files' names and trees, and the diagnostics so far.
 pub(crate) struct Sink<'s> {
     files: Vec<(&'s str, &'s Tree)>,
@@ -171,7 +182,12 @@ impl<'s> Sink<'s> {
         }
         let position = self.position(draft.place);
         let mut found = self.found.borrow_mut();
-        let key = (draft.code, position.clone(), draft.message.clone());
+        // A key that two jobs take from one anchor is one mistake, whatever the message calls the map it is in.
+        let told = match draft.code {
+            Code::UNKNOWN_KEY => String::new(),
+            _ => draft.message.clone(),
+        };
+        let key = (draft.code, position.clone(), told);
         let at = *self.seen.borrow_mut().entry(key).or_insert(found.len());
         if let Some(known) = found.get_mut(at) {
             // What is a warning where nothing runs is an error where something does.
@@ -260,7 +276,7 @@ impl<'s> Sink<'s> {
             }
             left = left.saturating_sub(1);
             wanted &= !first_in_config;
-            draft = draft.related(call.place, format!("in {}, called here", call.what));
+            draft = draft.related(call.place, calling(&call.what));
         }
         self.emit(draft);
     }

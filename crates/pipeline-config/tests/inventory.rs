@@ -105,8 +105,50 @@ fn every_row_of_the_language_has_its_cases() {
             let _ = writeln!(report, "{id}: no refused case");
         }
     }
-    if !report.is_empty() {
-        // To be an assertion once all rows have their cases.
-        let _ = std::io::Write::write_all(&mut std::io::stderr(), report.as_bytes());
+    assert!(report.is_empty(), "\n{report}");
+}
+
+/// The reference describes the language in tables; a row that is new there is wanted here too.
+#[test]
+fn the_inventory_has_every_row_of_the_reference() {
+    let reference =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/reference/circleci/config-language.md");
+    let Ok(reference) = std::fs::read_to_string(reference) else {
+        // Shown with `--nocapture`; without the reference there is nothing to compare with.
+        let _ = std::io::Write::write_all(
+            &mut std::io::stderr(),
+            b"skipped: no reference in ../shared/reference\n",
+        );
+        return;
+    };
+    let mut wanted: BTreeMap<String, usize> = BTreeMap::new();
+    let mut section = String::new();
+    let mut lines = reference.lines().peekable();
+    while let Some(line) = lines.next() {
+        if let Some(heading) = line.strip_prefix("## ").or_else(|| line.strip_prefix("### ")) {
+            let number = heading.split(' ').next().unwrap_or_default();
+            section = number.trim_end_matches('.').to_owned();
+        }
+        let is_head = lines.peek().is_some_and(|next| next.starts_with("|--"));
+        if line.starts_with('|') && !line.starts_with("|--") && !is_head {
+            *wanted.entry(section.clone()).or_default() += 1;
+        }
+    }
+    let rows = rows();
+    for (section, count) in wanted {
+        let chapter: u32 = section
+            .split('.')
+            .next()
+            .and_then(|number| number.parse().ok())
+            .unwrap_or(0);
+        if !(1..=13).contains(&chapter) {
+            continue;
+        }
+        let prefix = format!("§{section} ");
+        let found = rows.iter().filter(|(id, _)| id.starts_with(&prefix)).count();
+        assert!(
+            found >= count,
+            "{prefix}has {count} rows in the reference and {found} here"
+        );
     }
 }

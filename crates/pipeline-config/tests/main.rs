@@ -1,5 +1,5 @@
 //! Text in, text out. To add a case, add a folder under `cases/` with a `config.yml`, and an `inputs.json` when the
-//! trigger matters, and accept the snapshot.
+//! trigger matters, and accept the snapshot. A line `# covers: §2 string` in it says which rows of `inventory.tsv` it covers.
 
 #![expect(clippy::disallowed_methods, reason = "tests read their cases from files")]
 
@@ -12,6 +12,7 @@ mod explain;
 mod fixes;
 mod inputs;
 mod inventory;
+mod language_server;
 mod needs;
 mod oracles;
 mod orb_corpus;

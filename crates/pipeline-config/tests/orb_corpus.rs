@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use airlock_pipeline_config::{Diagnostic, Inputs, ParameterValue, Source, compile, orb_references, render};
+use airlock_pipeline_config::{Diagnostic, Source, compile, orb_references, render};
 
 use crate::corpus::{corpus, yaml_files};
 use crate::inputs;
@@ -180,7 +180,7 @@ fn outcome(root: &Path, file: String, text: &str) -> Outcome {
         shown: "",
     };
     let source = Source::new(file.clone(), text.as_bytes());
-    let mut inputs = push();
+    let mut inputs = inputs::push();
     inputs.orbs = folder.gather(&source, &inputs);
     let (plan, diagnostics) = compile(&source, &inputs);
     let errors: Vec<Diagnostic> = diagnostics.into_iter().filter(Diagnostic::is_error).collect();
@@ -198,17 +198,6 @@ fn outcome(root: &Path, file: String, text: &str) -> Outcome {
         errors,
         shown,
     }
-}
-
-/// A push to a project on GitHub.
-fn push() -> Inputs {
-    let mut inputs = inputs::push();
-    let kind = ParameterValue::Text("github".to_owned());
-    inputs
-        .pipeline
-        .other
-        .insert("pipeline.project.type".to_owned(), kind);
-    inputs
 }
 
 fn files(folder: &Path) -> Vec<(String, String)> {

@@ -6,19 +6,32 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use airlock_pipeline_config::{
-    Inputs, PackKind, ParameterValue, PipelineValues, Source, compile, needs, render,
+    Inputs, PackKind, ParameterValue, PipelineValues, Source, compile, gather, needs,
 };
 use anyhow::Context as _;
 use clap::{Args, Subcommand, ValueEnum};
 
 use crate::cli::exit;
+use crate::orb_dir::OrbDir;
 use crate::terminal;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConfigCommand {
-    /// Say whether a config is right: exit code 0 when it is, 1 when it has errors.
-    #[command(after_help = "Example:\n  airlock config validate .circleci/config.yml --branch main")]
-    Validate(CompileArguments),
+    /// Say whether configs are right: exit code 0 when they are, 1 when one has errors.
+    #[command(
+        after_help = "Examples:\n  airlock config validate .circleci/config.yml --branch main\n  \
+                      airlock config validate --format sarif > config.sarif\n  airlock config validate --fix"
+    )]
+    Validate(super::validate::ValidateArguments),
+    /// Say which workflows and jobs run for one trigger, and which rule decided.
+    #[command(
+        after_help = "Examples:\n  airlock config explain --branch feature\n  airlock config explain --tag v1.0 --param nightly=true\n  \
+                      git diff --name-only main | airlock config explain --changed-files -"
+    )]
+    Explain(super::explain::ExplainArguments),
+    /// Print the page about a code of `validate`.
+    #[command(after_help = "Example:\n  airlock config explain-code unknown-key")]
+    ExplainCode(super::validate::ExplainCodeArguments),
     /// Print what a config means for one trigger: in version 2 of the language, with everything expanded.
     #[command(
         after_help = "Examples:\n  airlock config process .circleci/config.yml --param deploy=true --pipeline-value git.tag=v1.2.0\n  \
@@ -37,7 +50,7 @@ pub(crate) enum ConfigCommand {
 pub(crate) struct CompileArguments {
     /// The config; `-` reads standard input.
     #[arg(default_value = ".circleci/config.yml")]
-    file: PathBuf,
+    pub(super) file: PathBuf,
     /// A pipeline parameter.
     #[arg(long = "param", value_name = "KEY=VALUE", value_parser = super::run::key_value)]
     parameters: Vec<(String, String)>,
@@ -50,64 +63,61 @@ pub(crate) struct CompileArguments {
     /// Compile as for this tag.
     #[arg(long)]
     tag: Option<String>,
+    /// Find orbs here, as NAMESPACE/ORB/VERSION.yml.
+    #[arg(long, value_name = "DIR")]
+    orb_dir: Option<PathBuf>,
     /// How problems are written; `process` writes YAML, and with `json` the whole plan.
     #[arg(long, value_enum, default_value = "text")]
-    format: Format,
+    pub(super) format: Format,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
+pub(super) enum Format {
     /// For people.
     Text,
     /// For programs.
     Json,
+    /// For programs that collect findings: SARIF 2.1.0.
+    Sarif,
+    /// For forges that read workflow commands.
+    Github,
 }
 
 pub(crate) fn run(command: ConfigCommand) -> anyhow::Result<ExitCode> {
-    let (arguments, process) = match command {
-        ConfigCommand::Validate(arguments) => (arguments, false),
-        ConfigCommand::Process(arguments) => (arguments, true),
+    match command {
+        ConfigCommand::Validate(arguments) => super::validate::run(arguments),
+        ConfigCommand::Explain(arguments) => super::explain::run(&arguments),
+        ConfigCommand::ExplainCode(arguments) => super::validate::explain_code(&arguments),
+        ConfigCommand::Process(arguments) => process(&arguments),
         ConfigCommand::Schema => {
             terminal::line(airlock_pipeline_config::keys::json_schema().trim_end());
-            return Ok(exit::OK);
+            Ok(exit::OK)
         }
-        ConfigCommand::Pack(arguments) => return super::pack::run(&arguments, PackKind::Config),
-    };
-    let source = read(&arguments)?;
-    let inputs = inputs(&arguments, &source)?;
-    let (outcome, diagnostics) = match (process, arguments.format) {
-        (true, Format::Text) => {
+        ConfigCommand::Pack(arguments) => super::pack::run(&arguments, PackKind::Config),
+    }
+}
+
+fn process(arguments: &CompileArguments) -> anyhow::Result<ExitCode> {
+    let source = read(arguments)?;
+    let inputs = inputs(arguments, &source)?;
+    let (outcome, diagnostics) = match arguments.format {
+        Format::Text => {
             let (processed, diagnostics) = airlock_pipeline_config::process(&source, &inputs);
             (processed.map(|processed| processed.to_yaml()), diagnostics)
         }
-        (true, Format::Json) => {
+        Format::Json => {
             let (plan, diagnostics) = compile(&source, &inputs);
             let plan = plan.map(|plan| serde_json::to_string_pretty(&plan).map(|text| text + "\n"));
             (plan.transpose().context("writing the plan")?, diagnostics)
         }
-        (false, Format::Text) => {
-            let (plan, diagnostics) = compile(&source, &inputs);
-            (
-                plan.map(|_| format!("{} is a valid config\n", source.file)),
-                diagnostics,
-            )
-        }
-        (false, Format::Json) => {
-            let (plan, diagnostics) = compile(&source, &inputs);
-            (plan.map(|_| String::new()), diagnostics)
+        Format::Sarif | Format::Github => {
+            anyhow::bail!("a compiled form is no list of problems: use --format text or json");
         }
     };
-    let json_problems = !process && arguments.format == Format::Json;
-    if json_problems {
-        terminal::line(&render::json(&diagnostics));
-    } else if !diagnostics.is_empty() {
-        let color = if terminal::colour(&std::io::stderr()) {
-            render::Color::Always
-        } else {
-            render::Color::Never
-        };
-        terminal::note(render::text(&diagnostics, std::slice::from_ref(&source), color).trim_end());
-    }
+    super::validate::tell(
+        &diagnostics,
+        std::iter::once(&source).chain(inputs.orbs.sources()),
+    );
     let Some(text) = outcome else {
         return Ok(exit::FAILED);
     };
@@ -115,7 +125,7 @@ pub(crate) fn run(command: ConfigCommand) -> anyhow::Result<ExitCode> {
     Ok(exit::OK)
 }
 
-fn read(arguments: &CompileArguments) -> anyhow::Result<Source> {
+pub(super) fn read(arguments: &CompileArguments) -> anyhow::Result<Source> {
     if arguments.file.as_os_str() == "-" {
         let mut bytes = Vec::new();
         let limit = airlock_domain::limits::CONFIG_BYTES as u64 + 1;
@@ -131,7 +141,7 @@ fn read(arguments: &CompileArguments) -> anyhow::Result<Source> {
     Ok(Source::new(name, bytes))
 }
 
-fn inputs(arguments: &CompileArguments, source: &Source) -> anyhow::Result<Inputs> {
+pub(super) fn inputs(arguments: &CompileArguments, source: &Source) -> anyhow::Result<Inputs> {
     let mut pipeline = PipelineValues {
         id: "00000000-0000-0000-0000-000000000001".to_owned(),
         number: 1,
@@ -145,11 +155,16 @@ fn inputs(arguments: &CompileArguments, source: &Source) -> anyhow::Result<Input
     for (name, value) in &arguments.pipeline_values {
         set_value(&mut pipeline, name, value)?;
     }
-    Ok(Inputs {
+    let mut inputs = Inputs {
         pipeline,
         parameters: parameters(source, &arguments.parameters),
         ..Inputs::default()
-    })
+    };
+    if let Some(folder) = &arguments.orb_dir {
+        let orbs = OrbDir::open(folder)?;
+        inputs.orbs = gather(source, &inputs, &mut |reference| orbs.find(reference));
+    }
+    Ok(inputs)
 }
 
 /// A name with its `pipeline.`, and a value.
@@ -236,6 +251,7 @@ mod tests {
                 .collect(),
             branch: "main".to_owned(),
             tag: None,
+            orb_dir: None,
             format: Format::Text,
         }
     }
@@ -243,6 +259,28 @@ mod tests {
     fn given(values: &[&str]) -> anyhow::Result<Inputs> {
         let config = "version: 2.1\nparameters:\n  text: {type: string, default: x}\n  flag: {type: boolean, default: false}\n";
         inputs(&arguments(values), &Source::new("c.yml", config))
+    }
+
+    #[test]
+    fn orbs_come_from_the_folder_once_values_are_known() -> anyhow::Result<()> {
+        let folder = tempfile::tempdir()?;
+        std::fs::create_dir_all(folder.path().join("acme/tools"))?;
+        for version in ["7.1.0", "7.2.0", "dev:v1"] {
+            let file = folder.path().join(format!("acme/tools/{version}.yml"));
+            std::fs::write(file, "commands: {}\n")?;
+        }
+        let config = "version: 2.1\nparameters: {other: {type: integer, default: 1}}\norbs:\n  \
+                      a: acme/tools@<< pipeline.parameters.other >>\n  b: acme/tools@dev:<< pipeline.git.tag >>\n";
+        let mut arguments = arguments(&["git.tag=v1"]);
+        arguments.parameters.retain(|(name, _)| name == "other");
+        arguments.orb_dir = Some(folder.path().to_owned());
+        let source = Source::new("c.yml", config);
+        let orbs = inputs(&arguments, &source)?.orbs;
+        let found: Vec<&str> = orbs.found().map(|(_, orb)| orb.resolved()).collect();
+        assert_eq!(found, ["acme/tools@7.2.0", "acme/tools@dev:v1"]);
+        arguments.orb_dir = Some(folder.path().join("none"));
+        assert!(inputs(&arguments, &source).is_err());
+        Ok(())
     }
 
     #[test]

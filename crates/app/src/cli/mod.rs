@@ -5,8 +5,10 @@ mod agent;
 mod artifacts;
 mod config;
 pub(crate) mod exit;
+mod explain;
 mod image;
 mod job;
+mod lsp;
 mod orb;
 mod pack;
 mod pipeline;
@@ -16,6 +18,7 @@ mod run;
 mod sandbox;
 mod server;
 mod up;
+mod validate;
 mod vault;
 
 use std::process::ExitCode;
@@ -60,6 +63,8 @@ pub(crate) enum Command {
     /// Orbs: packages of jobs and commands.
     #[command(subcommand)]
     Orb(orb::OrbCommand),
+    /// Help editors with configs: problems while typing, completion, hover, renaming.
+    Lsp(lsp::LspArguments),
     /// Images for machines that reach no registry.
     #[command(subcommand)]
     Image(image::ImageCommand),
@@ -83,6 +88,7 @@ pub(crate) async fn dispatch(command: Command) -> ExitCode {
         Command::Run(arguments) => run::run(arguments).await,
         Command::Config(command) => config::run(command),
         Command::Orb(command) => orb::run(command),
+        Command::Lsp(arguments) => lsp::run(arguments),
         Command::Image(command) => image::run(command).await,
         Command::Sandbox(command) => sandbox::run(command).await,
         Command::Up(arguments) => up::run(arguments).await,

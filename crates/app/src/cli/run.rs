@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use airlock_control_plane::{Actor, ControlPlane, Reference, TriggerRequest};
 use airlock_domain::events::{Happening, HappeningKind};
@@ -9,11 +10,13 @@ use airlock_domain::state::JobStatus;
 use airlock_domain::trust::EventTrust;
 use airlock_domain::{BranchName, CommitSha, EnvName, PipelineId, ProjectSlug, Secret, TagName};
 use airlock_driver_interfaces::rows::{Selection, TriggerKind};
+use airlock_pipeline_config::OrbReference;
 use anyhow::Context as _;
 use clap::Args;
 
 use super::config::parameter;
 use super::{artifacts, exit, places, require_root};
+use crate::orb_dir::OrbDir;
 use crate::show::Show;
 use crate::wiring::local::LocalInstance;
 use crate::wiring::snapshot;
@@ -44,6 +47,9 @@ pub(crate) struct RunArguments {
     /// Run as for this tag.
     #[arg(long, value_name = "T")]
     tag: Option<String>,
+    /// Find orbs here, as NAMESPACE/ORB/VERSION.yml.
+    #[arg(long, value_name = "DIR")]
+    orb_dir: Option<PathBuf>,
     /// Approve this approval job when it is reached; may be given several times.
     #[arg(long, value_name = "J")]
     approve: Vec<String>,
@@ -72,6 +78,7 @@ pub(crate) fn key_value(text: &str) -> Result<(String, String), String> {
 
 pub(crate) async fn run(arguments: RunArguments) -> anyhow::Result<ExitCode> {
     let folder = checkout(&arguments.folder)?;
+    let orbs = arguments.orb_dir.as_deref().map(OrbDir::open).transpose()?;
     require_root("airlock run")?;
     let secrets = arguments
         .secrets
@@ -81,6 +88,11 @@ pub(crate) async fn run(arguments: RunArguments) -> anyhow::Result<ExitCode> {
         .unwrap_or_default();
     let data_dir = places::data_dir(arguments.data_dir.clone());
     let instance = LocalInstance::start(&data_dir).await?;
+    if let Some(orbs) = orbs {
+        instance
+            .plane
+            .set_local_orbs(Arc::new(move |reference: &OrbReference| orbs.find(reference)));
+    }
     let ended = tokio::select! {
         ended = drive(&instance, &arguments, &folder, secrets) => ended,
         () = processes::asked_to_stop() => {

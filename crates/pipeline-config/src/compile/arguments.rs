@@ -44,11 +44,15 @@ impl<'s> Compiler<'s> {
         given: &[Pair<'s>],
         extra: &BTreeMap<String, Resolved<'s>>,
     ) -> BTreeMap<String, Value<'s>> {
-        self.check_unknown(call, declared, given, extra);
+        let taken_for = self.check_unknown(call, declared, given, extra);
         let mut values = BTreeMap::new();
         let mut missing = Vec::new();
         let given: BTreeMap<&str, &Pair<'s>> = given.iter().map(|pair| (pair.name, pair)).collect();
         for parameter in declared {
+            if parameter.is_broken || taken_for == Some(parameter.name) {
+                values.insert(parameter.name.to_owned(), Value::Broken);
+                continue;
+            }
             let argument = match (extra.get(parameter.name), given.get(parameter.name)) {
                 (Some(value), _) => Some(value.clone()),
                 (None, Some(pair)) => Some(self.resolve(&pair.value)).filter(|value| !value.is_absent()),
@@ -95,19 +99,37 @@ impl<'s> Compiler<'s> {
         values
     }
 
+    /// Reports arguments that nobody declared. Returns the parameter that the only one of them is taken for: one that is
+    /// missing for the very reason that its name is wrong.
     fn check_unknown(
         &self,
         call: &Call<'_, 's>,
         declared: &[Declared<'s>],
         given: &[Pair<'s>],
         extra: &BTreeMap<String, Resolved<'s>>,
-    ) {
+    ) -> Option<&'s str> {
         let known: BTreeSet<&str> = declared.iter().map(|parameter| parameter.name).collect();
         let names: Vec<&str> = declared.iter().map(|parameter| parameter.name).collect();
         let given = given.iter().map(|pair| (pair.name, pair.key));
         let extra = extra.iter().map(|(name, value)| (name.as_str(), value.place));
-        let taken: Vec<&str> = given.clone().map(|(name, _)| name).collect();
-        for (name, place) in given.chain(extra).filter(|(name, _)| !known.contains(name)) {
+        let taken: Vec<&str> = given.clone().chain(extra.clone()).map(|(name, _)| name).collect();
+        let unknown: Vec<(&str, Place)> = given
+            .chain(extra)
+            .filter(|(name, _)| !known.contains(name))
+            .collect();
+        let is_missing = |parameter: &&Declared<'s>| {
+            parameter.default.is_none() && !parameter.is_broken && !taken.contains(&parameter.name)
+        };
+        let missing: Vec<&Declared<'s>> = declared.iter().filter(is_missing).collect();
+        let is_key = |name: &str| {
+            let keys = call.beside.iter().map(|key| key.name);
+            suggest::nearest(name, keys).is_some()
+        };
+        let taken_for = match (unknown.as_slice(), missing.as_slice()) {
+            ([(name, _)], [parameter]) if !is_key(name) => Some(parameter.name),
+            _ => None,
+        };
+        for (name, place) in unknown {
             let message = format!("Unexpected argument(s): {name} ({})", call.what);
             // A key beside the arguments that is nearly written so is likelier than a parameter far away.
             let near = |names: &[&'_ str]| suggest::nearest(name, names.iter().copied()).is_some();
@@ -122,9 +144,19 @@ impl<'s> Compiler<'s> {
             } else {
                 free
             };
-            let draft = Draft::error(Code::UNKNOWN_ARGUMENT, place, message).did_you_mean(name, &nearby);
+            let draft = Draft::error(Code::UNKNOWN_ARGUMENT, place, message);
+            let draft = match missing.as_slice() {
+                [parameter] if taken_for.is_some() => draft
+                    .hint(format!("did you mean `{}`, which is missing?", parameter.name))
+                    .rename(name, parameter.name)
+                    .related(parameter.key, "declared here without a default"),
+                _ if name == "when" && call.what.starts_with("command") => draft
+                    .hint("`when` stands on steps, not on calls: write it on the steps inside the command"),
+                _ => draft.did_you_mean(name, &nearby),
+            };
             self.sink.emit_in(call.scope, draft);
         }
+        taken_for
     }
 
     /// The value of an argument when it suits the parameter's type.
@@ -143,7 +175,11 @@ impl<'s> Compiler<'s> {
         }
         match (parameter.kind, &value) {
             (ParameterType::Enum, Value::Text(text)) if !parameter.members.contains(text) => {
-                let message = format!("the {role} {text:?} of `{}` is not in its enum", argument.name);
+                let message = if role == "default value" {
+                    format!("Default value {text} is not in enum of `{}`", argument.name)
+                } else {
+                    format!("the {role} {text:?} of `{}` is not in its enum", argument.name)
+                };
                 let members: Vec<&str> = parameter.members.iter().map(String::as_str).collect();
                 let draft =
                     Draft::error(Code::BAD_VALUE, argument.value.place, message).did_you_mean(text, &members);

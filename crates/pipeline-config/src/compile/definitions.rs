@@ -230,7 +230,12 @@ impl<'s> Compiler<'s> {
             Search::Found(found) => Some(found),
             Search::Reported => None,
             Search::Unknown => {
-                let draft = self.unknown_element(element, name, place, &scope.definitions);
+                let mut draft = self.unknown_element(element, name, place, &scope.definitions);
+                let workflow = self.workflow_being_read.borrow();
+                if let (Element::Job, Some((workflow, place))) = (element, workflow.as_ref()) {
+                    draft = draft.related(*place, format!("Error calling workflow: '{workflow}'"));
+                }
+                drop(workflow);
                 self.sink.emit_in(scope, draft);
                 let near = self.meant(element, name, &scope.definitions).name?;
                 match self.find(element, &near, place, scope) {

@@ -58,7 +58,7 @@ impl<'s> Compiler<'s> {
         }
         let requires = fields.map_or_else(Vec::new, |fields| self.requires(fields));
         let filters = fields.and_then(|fields| fields.get(self, "filters"));
-        let serial = fields.and_then(|fields| self.serial_group(fields));
+        let serial = fields.and_then(|fields| self.serial_group(fields, None));
         let Some(mut inner) = self.jobs_of_group(definition, &name, scope) else {
             return;
         };
@@ -180,8 +180,15 @@ impl<'s> Compiler<'s> {
     }
 
     /// `serial-group` of an entry.
-    pub(super) fn serial_group(&self, fields: &Fields<'s>) -> Option<SerialGroup> {
+    pub(super) fn serial_group(&self, fields: &Fields<'s>, inside: Option<&str>) -> Option<SerialGroup> {
         let field = fields.get(self, "serial-group")?;
+        if let Some(group) = inside {
+            let message = format!("a job of the job group `{group}` cannot have a `serial-group` of its own");
+            let draft =
+                Draft::error(Code::BAD_VALUE, field.key, message).hint("write it where the group is called");
+            self.sink.emit_in(&fields.scope, draft);
+            return None;
+        }
         Some(SerialGroup {
             key: self.serial_key(&field)?,
             place: self.sink.plan_place(field.key),

@@ -223,7 +223,7 @@ impl<'s> Compiler<'s> {
             requires,
             contexts,
             left_out,
-            serial_group: fields.and_then(|fields| self.serial_group(fields)),
+            serial_group: fields.and_then(|fields| self.serial_group(fields, entry.inside)),
             body,
             recorded,
         }

@@ -132,6 +132,8 @@ pub(crate) struct Compiler<'s> {
     pub(crate) regexes: Regexes,
     /// Only runs that want the compiled form have one.
     pub(crate) recorder: Option<Recorder>,
+    /// The workflow whose jobs are read, and where it stands.
+    pub(crate) workflow_being_read: RefCell<Option<(String, Place)>>,
     /// Only runs that explain have some.
     pub(crate) notes: Option<&'s Notes>,
     pub(crate) orbs: OrbFiles<'s>,
@@ -150,6 +152,7 @@ impl<'s> Compiler<'s> {
             budget: Budget::default(),
             regexes: Regexes::default(),
             recorder: None,
+            workflow_being_read: RefCell::default(),
             notes: None,
             orbs: OrbFiles::default(),
             pipeline_parameters: OnceCell::new(),

@@ -1,10 +1,14 @@
-//! Which names commands and executors may have. The language's rule is a small letter, then small letters, digits, `_` and
+//! Which names commands, executors and the parameters of jobs may have. The language's rule is a small letter, then small letters, digits, `_` and
 //! `-`. A name that no step or job could call is an error; one that works all the same, such as `buildAll`, a warning.
 
 use super::{Compiler, Definitions};
 use crate::diagnostic::Code;
-use crate::scope::Pair;
+use crate::keys::INVOCATION;
+use crate::scope::{Pair, Scope};
 use crate::sink::Draft;
+
+/// The names that CircleCI refuses; the entry's other keys came later.
+const RESERVED: [&str; 6] = ["name", "requires", "context", "type", "filters", "matrix"];
 
 impl<'s> Compiler<'s> {
     /// Checks the names of all commands and executors.
@@ -15,6 +19,24 @@ impl<'s> Compiler<'s> {
         for pair in definitions.executors.values() {
             self.check_name(pair, "executor");
         }
+    }
+
+    /// A job's parameter cannot have the name of a key that stands beside the arguments of a call.
+    pub(crate) fn check_reserved(&self, parameter: &Pair<'s>, scope: &Scope<'s>) {
+        let name = parameter.name;
+        if !INVOCATION.iter().any(|key| key.name == name) {
+            return;
+        }
+        let message = format!("a parameter of a job cannot be called `{name}`");
+        let reason = format!(
+            "an entry of a workflow has a key `{name}`, so that no argument could be given: rename it"
+        );
+        let draft = if RESERVED.contains(&name) {
+            Draft::error(Code::BAD_NAME, parameter.key, message)
+        } else {
+            Draft::warning(Code::BAD_NAME, parameter.key, message)
+        };
+        self.sink.emit_in(scope, draft.hint(reason));
     }
 
     fn check_name(&self, pair: &Pair<'s>, what: &str) {

@@ -39,6 +39,8 @@ pub(crate) struct Declared<'s> {
     /// Members of an enum.
     pub(crate) members: Vec<String>,
     pub(crate) default: Option<View<'s>>,
+    /// Something is wrong with it and has been reported; whoever gives or reads it is not told again.
+    pub(crate) is_broken: bool,
 }
 
 /// Who declares: not every type is for everybody.
@@ -86,7 +88,16 @@ impl ParameterType {
 /// Reads a `parameters:` map. `scope` is where defaults are evaluated.
 pub(crate) fn declared<'s>(compiler: &Compiler<'s>, map: &Map<'s>, owner: Owner) -> Vec<Declared<'s>> {
     map.iter()
-        .filter_map(|pair| declaration(compiler, &pair, owner))
+        .map(|pair| {
+            declaration(compiler, &pair, owner).unwrap_or_else(|| Declared {
+                name: pair.name,
+                key: pair.key,
+                kind: ParameterType::String,
+                members: Vec::new(),
+                default: None,
+                is_broken: true,
+            })
+        })
         .collect()
 }
 
@@ -105,12 +116,30 @@ fn declaration<'s>(compiler: &Compiler<'s>, pair: &Pair<'s>, owner: Owner) -> Op
     let kind = ParameterType::ALL
         .into_iter()
         .find(|kind| kind.as_str() == text && kind.is_for(owner));
-    let Some(kind) = kind else {
+    let kind = if let Some(kind) = kind {
+        kind
+    } else {
         let message = format!("there is no parameter type `{text}` here");
-        let draft = Draft::error(Code::BAD_PARAMETER, field.value.place, message).did_you_mean(&text, &types);
+        let draft = Draft::error(Code::BAD_PARAMETER, field.value.place, message);
+        let meant = other_name(&text)
+            .filter(|meant| types.contains(meant))
+            .or_else(|| suggest::nearest(&text, types.iter().copied()));
+        let draft = match meant {
+            Some(meant) => draft
+                .did_you_mean(&text, &types)
+                .rename(&text, meant)
+                .hint(format!("did you mean `{meant}`?")),
+            None => draft.did_you_mean(&text, &types),
+        };
         compiler.sink.emit_in(&map.scope, draft);
-        return None;
+        // Reading on with the type that was meant finds what else is wrong.
+        ParameterType::ALL
+            .into_iter()
+            .find(|kind| Some(kind.as_str()) == meant)?
     };
+    if owner == Owner::Job {
+        compiler.check_reserved(pair, &map.scope);
+    }
     let members = members(compiler, &fields, kind);
     // A default of null is no default; one that is an empty list is.
     let default = fields.get(compiler, "default").map(|field| field.view);
@@ -120,7 +149,20 @@ fn declaration<'s>(compiler: &Compiler<'s>, pair: &Pair<'s>, owner: Owner) -> Op
         kind,
         members,
         default,
+        is_broken: false,
     })
+}
+
+/// What types are called elsewhere.
+fn other_name(text: &str) -> Option<&'static str> {
+    match text {
+        "bool" => Some("boolean"),
+        "int" | "number" => Some("integer"),
+        "str" | "text" => Some("string"),
+        "step" => Some("steps"),
+        "env" | "env_var" | "env-var-name" => Some("env_var_name"),
+        _ => None,
+    }
 }
 
 fn members<'s>(compiler: &Compiler<'s>, fields: &Fields<'s>, kind: ParameterType) -> Vec<String> {
@@ -266,6 +308,9 @@ impl<'s> Compiler<'s> {
     }
 
     fn pipeline_parameter(&self, parameter: &Declared<'s>, scope: &Rc<Scope<'s>>) -> Value<'s> {
+        if parameter.is_broken {
+            return Value::Broken;
+        }
         let default = self.default_of(parameter);
         if default.is_none() {
             let message = format!("the pipeline parameter `{}` needs a `default`", parameter.name);

@@ -49,6 +49,7 @@ impl<'s> Compiler<'s> {
         }
         let workflows: Vec<Option<PlannedWorkflow>> =
             pairs.iter().map(|pair| self.workflow(pair, scope)).collect();
+        self.workflow_being_read.replace(None);
         workflows.into_iter().collect()
     }
 
@@ -64,6 +65,8 @@ impl<'s> Compiler<'s> {
         // What the clock starts will run one day.
         let is_possible = left_out.is_none();
         let left_out = left_out.or_else(|| self.left_out_by_clock(pair.name, &schedules, &fields));
+        self.workflow_being_read
+            .replace(Some((pair.name.to_owned(), pair.key)));
         let jobs = if is_possible {
             self.jobs_of_workflow(&name, &fields, scope, true)?
         } else {

@@ -42,10 +42,9 @@ impl<'s> Compiler<'s> {
             "blobless" => Some(CheckoutMethod::Blobless),
             "full" => Some(CheckoutMethod::Full),
             "shallow" => {
-                let depth = match depth {
-                    Some(field) => self.number_within(&field, 1, u32::MAX)?,
-                    None => 1,
-                };
+                let hint = "say how many commits: `depth: 1`";
+                let depth = fields.need(self, "depth", hint)?;
+                let depth = self.number_within(&depth, 1, u32::MAX)?;
                 Some(CheckoutMethod::Shallow { depth })
             }
             other => {
