@@ -27,6 +27,8 @@ pub mod keys;
 pub mod limits;
 mod mending;
 mod needs;
+mod orb_check;
+mod orb_summary;
 mod orbs;
 mod pack;
 pub mod pages;
@@ -48,6 +50,8 @@ pub use explain::{Decision, ExplainedJob, ExplainedWorkflow, Explanation, SeenVa
 pub use fixing::apply_fixes;
 pub use inputs::{Continuation, Inputs, ParameterValue, PipelineValues, Source};
 pub use needs::{DeclaredParameter, Needs, OrbNeed, OrbRequest, needs, orb_references};
+pub use orb_check::{OrbCheck, check_orb};
+pub use orb_summary::{OrbElement, OrbExample, OrbParameter, OrbSummary, summarise_orb};
 pub use orbs::{
     Catalogue, Gathering, OrbName, OrbProblem, OrbReference, OrbReferenceError, OrbSource, OrbVersion, Orbs,
     Version, gather, published, select, url_is_allowed,

@@ -66,6 +66,9 @@ pub const MAX_PARAMETER_VALUE_CHARS: usize = 512;
 /// Longest line shown whole in a rendered diagnostic; of longer ones only the part around the place is shown.
 pub const MAX_SHOWN_COLUMNS: usize = 160;
 
+/// Most characters shown of a parameter's default in the summary of an orb; scripts stand in some.
+pub const MAX_SHOWN_DEFAULT: usize = 400;
+
 /// Most orbs one config may need, those of its orbs included; real configs stay below 20.
 pub const MAX_ORBS: usize = 100;
 

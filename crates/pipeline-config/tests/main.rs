@@ -15,6 +15,7 @@ mod inventory;
 mod language_server;
 mod needs;
 mod oracles;
+mod orb_check;
 mod orb_corpus;
 mod orb_folder;
 mod orbs;
