@@ -1,7 +1,7 @@
 //! `cargo xtask bench`: builds what is measured and the program that measures, and starts it.
 //!
-//! It measures nothing itself: that is the package `benches`, which may import everything, so that this one stays small.
-//! `journey` is what a person waits for, on the release binary; `AIRLOCK_BENCH_BINARY` names another one.
+//! It measures nothing itself: that are the packages `benches` and `config-benches`, so that this one stays small. `config` is the
+//! compiler alone, and builds in a minute. `journey` is what a person waits for, on the release binary; `AIRLOCK_BENCH_BINARY` names another one.
 
 use std::ffi::OsString;
 use std::process::{Command, Stdio};
@@ -19,6 +19,22 @@ const BINARY: &str = "AIRLOCK_BENCH_BINARY";
 pub(crate) enum Bench {
     /// From trigger and push to the first line, start-up, memory and size, on the real binary. Wants root.
     Journey(Options),
+    /// The config compiler on configs of its own, on real ones where there are some, and on bombs.
+    Config(ConfigOptions),
+}
+
+/// How to measure the compiler. Everything else is asked of the measuring program: `cargo xtask bench config -- --help`.
+#[derive(Args)]
+pub(crate) struct ConfigOptions {
+    /// Measured runs of each series.
+    #[arg(long, value_name = "N")]
+    runs: Option<u32>,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+    /// Handed on as they are.
+    #[arg(last = true)]
+    more: Vec<String>,
 }
 
 /// How to measure. Everything else is asked of the measuring program: `cargo xtask bench journey -- --help`.
@@ -40,12 +56,37 @@ pub(crate) struct Options {
 
 /// Builds and measures.
 pub(crate) fn run(bench: &Bench) -> Result<()> {
-    let Bench::Journey(options) = bench;
-    let given = std::env::var_os(BINARY).is_some();
-    for step in steps(options, given) {
-        cargo(&step)?;
+    match bench {
+        Bench::Journey(options) => {
+            let given = std::env::var_os(BINARY).is_some();
+            for step in steps(options, given) {
+                cargo(&step)?;
+            }
+            Ok(())
+        }
+        Bench::Config(options) => cargo(&config_step(options)),
     }
-    Ok(())
+}
+
+/// The call of cargo that builds and starts the program for the compiler, alone and as it is shipped.
+fn config_step(options: &ConfigOptions) -> Vec<OsString> {
+    let words = [
+        "run",
+        "--quiet",
+        "--release",
+        "--package",
+        "airlock-config-benches",
+        "--",
+    ];
+    let mut step: Vec<OsString> = words.iter().map(OsString::from).collect();
+    if let Some(runs) = options.runs {
+        step.extend(["--runs".into(), runs.to_string().into()]);
+    }
+    if options.json {
+        step.push("--json".into());
+    }
+    step.extend(options.more.iter().map(OsString::from));
+    step
 }
 
 /// The calls of cargo. A binary that was named is not built, and the measuring program then shares the build of tests.
@@ -91,7 +132,7 @@ fn cargo(arguments: &[OsString]) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Options, steps};
+    use super::{ConfigOptions, Options, config_step, steps};
 
     fn options() -> Options {
         Options {
@@ -111,6 +152,19 @@ mod tests {
         assert_eq!(
             measure.join(" ".as_ref()),
             "run --quiet --package airlock-benches --release -- --runs 3 --json --only size"
+        );
+    }
+
+    #[test]
+    fn the_compiler_is_measured_as_it_is_shipped() {
+        let options = ConfigOptions {
+            runs: Some(5),
+            json: true,
+            more: vec!["--corpus".to_owned(), "/c".to_owned()],
+        };
+        assert_eq!(
+            config_step(&options).join(" ".as_ref()),
+            "run --quiet --release --package airlock-config-benches -- --runs 5 --json --corpus /c"
         );
     }
 
