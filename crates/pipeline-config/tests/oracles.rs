@@ -82,8 +82,7 @@ fn errors_of(root: &Path, folder: &str) -> BTreeMap<String, Vec<Diagnostic>> {
 fn wants_an_orb(error: &Diagnostic) -> bool {
     let hint = error.hint.as_deref().unwrap_or_default();
     let unknown = ["unknown-command", "unknown-executor", "unknown-job"].contains(&error.code.as_str());
-    let empty = hint.starts_with("the orb `") && hint.contains("` has no ");
-    error.code.as_str() == "unknown-orb" || unknown && (empty || hint.starts_with("no orb is imported as"))
+    error.code.as_str() == "unknown-orb" || unknown && hint.starts_with("no orb is imported as")
 }
 
 fn shown(error: &Diagnostic) -> String {

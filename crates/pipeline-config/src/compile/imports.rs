@@ -124,6 +124,12 @@ impl<'s> Compiler<'s> {
             self.sink.emit_in(&around.scope, draft);
             return Import::Missing;
         }
+        if map.mapping.is_empty() {
+            return Import::Lost(Lost {
+                draft: empty_orb(pair),
+                said: Cell::new(false),
+            });
+        }
         if around.fetched.is_none() {
             self.check_orb_keys(map);
         }
@@ -391,4 +397,14 @@ fn instead(reference: &OrbReference, catalogue: &Catalogue) -> Option<String> {
         return list(&catalogue.namespaces, name.namespace()).map(|hint| format!("of namespaces {hint}"));
     }
     list(&catalogue.orbs, name.orb()).map(|hint| format!("in `{}` {hint}", name.namespace()))
+}
+
+/// An orb under test stands as `{}` in its own config until the pipeline that tests it puts the packed source there.
+/// Such a config is whole as long as nothing of the orb is used.
+fn empty_orb(pair: &Pair<'_>) -> Draft {
+    let message = format!("Cannot find the orb `{}`: what stands here is empty", pair.name);
+    Draft::error(Code::UNKNOWN_ORB, pair.key, message).hint(
+        "name an orb, such as `circleci/node@5.2.0`, or write its jobs and commands here; where a pipeline puts the \
+         orb under test in this place, check what it continues with",
+    )
 }
