@@ -112,8 +112,16 @@ const fn prefix(purpose: TokenPurpose) -> &'static str {
     }
 }
 
+/// The digest of a text that is kept under it.
+pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes);
+    let mut hash = [0; 32];
+    hash.copy_from_slice(digest.as_ref());
+    hash
+}
+
 fn hash(token: &str) -> String {
-    hex(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, token.as_bytes()).as_ref())
+    hex(&sha256(token.as_bytes()))
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -23,6 +23,8 @@ pub struct TriggerRequest {
     pub parameters: Vec<(String, serde_json::Value)>,
     /// Only this part of the config.
     pub only: Selection,
+    /// The pipeline that is built again: its orbs stay what they were.
+    pub again: Option<PipelineId>,
     /// Who asks.
     pub actor: Actor,
     /// How it came.
@@ -101,6 +103,7 @@ impl ControlPlane {
                 trust: request.trust,
                 parameters: request.parameters,
                 only: request.only,
+                again: request.again,
             },
             errors: Vec::new(),
             created_at: self.now(),
@@ -161,6 +164,7 @@ impl ControlPlane {
             sha: Some(sha),
             parameters: Vec::new(),
             only: Selection::default(),
+            again: None,
             actor: actor.clone(),
             kind: TriggerKind::Push,
             trust: EventTrust::Member,

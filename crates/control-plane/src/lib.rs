@@ -16,6 +16,7 @@ mod intake;
 pub mod limits;
 mod local_orbs;
 mod notices;
+pub mod orbs;
 mod outbox;
 mod planning;
 pub mod projects;

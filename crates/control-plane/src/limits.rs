@@ -36,3 +36,11 @@ pub const REMEMBERED_JOBS: usize = 4_096;
 pub const REMEMBERED_TAILS: usize = 4_096;
 /// That an agent was heard is written at most this often, in milliseconds.
 pub const AGENT_SEEN_MS: u64 = 20_000;
+/// Versions of orbs that one import takes: they are checked and written together, within the time a caller waits.
+pub const ORBS_PER_IMPORT: usize = 500;
+/// A development version of an orb ends this long after it was last brought in: CircleCI's 90 days.
+pub const DEV_ORB_MS: i64 = 90 * 24 * 60 * 60 * 1000;
+/// Wrong orbs told of in one answer: who mends these sees the next ones then.
+pub const SHOWN_WRONG_ORBS: usize = 10;
+/// Characters of an orb's description in lists: about two lines.
+pub const DESCRIPTION_CHARACTERS: usize = 200;

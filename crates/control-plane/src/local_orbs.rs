@@ -16,6 +16,11 @@ impl ControlPlane {
         self.inner.local_orbs.get_or_init(|| find);
     }
 
+    /// Whether orbs come from a function instead of the registry.
+    pub(crate) fn has_local_orbs(&self) -> bool {
+        self.inner.local_orbs.get().is_some()
+    }
+
     /// Puts the orbs that lie beside the run into the inputs; without a place for them nothing is changed.
     pub(crate) fn add_local_orbs(&self, source: &Source, inputs: &mut Inputs) {
         if let Some(find) = self.inner.local_orbs.get() {

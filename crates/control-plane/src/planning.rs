@@ -11,12 +11,18 @@ use airlock_domain::{JobId, WorkflowId};
 use airlock_driver_interfaces::rows::{
     NewJob, NewWorkflow, PipelineError, PipelineRow, ProjectRow, TriggerKind,
 };
-use airlock_pipeline_config::{Diagnostic, Inputs, ParameterValue, PipelineValues, Source, compile, render};
+use airlock_pipeline_config::{
+    Code, Diagnostic, Gathering, Inputs, ParameterValue, PipelineValues, Source, compile, render,
+};
 use airlock_workflow_engine::decide;
 
 use crate::selection::select;
 use crate::unsupported::{refusal, unsupported};
 use crate::{ControlPlane, UseCaseError, limits};
+
+/// What is said when the compiler itself broke.
+const COMPILER_FAILED: &str = "Airlock failed while compiling this config. That is a mistake in Airlock, not in the \
+                               config; the server's log says where.";
 
 /// What planning leads to.
 struct Planned {
@@ -111,11 +117,31 @@ impl ControlPlane {
         };
         let source = Source::new(limits::CONFIG_PATH, bytes);
         let mut inputs = self.inputs(pipeline, project)?;
-        let plane = self.clone();
+        let begun = tokio::task::spawn_blocking({
+            let plane = self.clone();
+            move || {
+                plane.add_local_orbs(&source, &mut inputs);
+                let gathering = (!plane.has_local_orbs()).then(|| Gathering::begin(&source, &inputs));
+                (source, inputs, gathering)
+            }
+        });
+        let Ok((source, mut inputs, gathering)) = begun.await else {
+            return Ok(Planned::errored("other", COMPILER_FAILED.to_owned()));
+        };
+        let from_registry = gathering.is_some();
+        if let Some(gathering) = gathering {
+            let answered = self.answer_orbs(pipeline, gathering).await?;
+            if let Some(changed) = answered.changed {
+                return Ok(Planned::errored("config", changed));
+            }
+            inputs.orbs = answered.orbs;
+        }
         // Compiling is pure work of the processor; a panic in it must cost this pipeline only.
         let compiled = tokio::task::spawn_blocking(move || {
-            plane.add_local_orbs(&source, &mut inputs);
-            let (plan, diagnostics) = compile(&source, &inputs);
+            let (plan, mut diagnostics) = compile(&source, &inputs);
+            if from_registry {
+                diagnostics.iter_mut().for_each(say_how_to_import);
+            }
             let sources = std::iter::once(&source).chain(inputs.orbs.sources());
             let text = render::text(&diagnostics, sources, render::Color::Never);
             (plan, diagnostics, text)
@@ -133,12 +159,7 @@ impl ControlPlane {
                 Err(problem) => Planned::errored("plan", problem),
             },
             Ok((None, diagnostics, text)) => Planned::errored("config", errors_text(&diagnostics, text)),
-            Err(_) => Planned::errored(
-                "other",
-                "Airlock failed while compiling this config. That is a mistake in Airlock, not in the config; the \
-                 server's log says where."
-                    .to_owned(),
-            ),
+            Err(_) => Planned::errored("other", COMPILER_FAILED.to_owned()),
         })
     }
 
@@ -239,6 +260,18 @@ impl ControlPlane {
             jobs: jobs.collect(),
             effects,
         }
+    }
+}
+
+/// An orb that is missing here can be brought in, which the compiler cannot know.
+fn say_how_to_import(diagnostic: &mut Diagnostic) {
+    if diagnostic.code == Code::UNKNOWN_ORB {
+        let way = "if it is not in this instance's registry yet, bring it in with `airlock orb import FILE \
+                   <namespace>/<orb>@<version>`, or a whole folder with `airlock orb import DIR`";
+        diagnostic.hint = Some(match diagnostic.hint.take() {
+            Some(hint) => format!("{hint}; {way}"),
+            None => way.to_owned(),
+        });
     }
 }
 

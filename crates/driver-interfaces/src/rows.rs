@@ -114,6 +114,9 @@ pub struct Trigger {
     /// Only this part of the config, if somebody asked for a part.
     #[serde(default)]
     pub only: Selection,
+    /// The pipeline that is built again by this one, with the very orbs it was built with.
+    #[serde(default)]
+    pub again: Option<PipelineId>,
 }
 
 /// The part of a config that somebody asked for; the default is all of it.

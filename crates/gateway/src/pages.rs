@@ -14,6 +14,7 @@ mod graph;
 mod job;
 mod limits;
 mod log;
+mod orbs;
 mod pipeline;
 mod pipelines;
 mod problem;
@@ -53,6 +54,8 @@ pub(crate) fn router(state: &State) -> Router<State> {
             "/projects/{org}/{repo}/secrets/remove",
             post(project_settings::remove_secret),
         )
+        .route("/orbs", get(orbs::list))
+        .route("/orbs/{namespace}/{orb}", get(orbs::show))
         .route("/pipelines/{id}", get(pipeline::show))
         .route("/pipelines/{id}/cancel", post(pipeline::cancel))
         .route("/pipelines/{id}/again", post(pipeline::again))

@@ -7,6 +7,7 @@ mod client;
 mod flow;
 mod input;
 mod lists;
+mod orbs;
 mod outside;
 mod schema;
 mod sign_in;

@@ -3,6 +3,7 @@
 mod browser;
 mod forms;
 mod hostile;
+mod orbs;
 mod reading;
 pub(crate) mod stage;
 mod visitor;

@@ -23,6 +23,8 @@ use airlock_driver_interfaces::store::{Pipelines, Projects, Queue, Records, Work
 use airlock_store_sql::SqliteStore;
 use uuid::Uuid;
 
+mod orbs;
+
 /// Where the child finds its database.
 const DATABASE: &str = "AIRLOCK_TEST_DATABASE";
 const ROUNDS: u64 = 8;
@@ -128,6 +130,7 @@ async fn write_one(store: &SqliteStore, project: ProjectId) {
     };
     store.audit(&audit).await.expect("it is added");
     say("audit", job);
+    say("orb", orbs::import(store).await);
 }
 
 /// One whole line in one write, so that a kill cannot leave half of it in the middle of others.
@@ -188,6 +191,7 @@ async fn everything_is_there(database: &Path, acknowledged: &BTreeSet<String>) {
         );
     }
     nothing_is_half_done(&store).await;
+    orbs::nothing_is_half_done(&store).await;
 }
 
 async fn audited(store: &SqliteStore) -> BTreeSet<String> {
@@ -219,6 +223,7 @@ async fn is_there(store: &SqliteStore, audited: &BTreeSet<String>, line: &str) -
             })
         }
         "audit" => audited.contains(what),
+        "orb" => orbs::is_there(store, what).await,
         other => panic!("the child said '{other}'"),
     }
 }
@@ -250,6 +255,8 @@ async fn a_lost_row_would_be_seen() {
         (format!("claim {job}/1"), false),
         (format!("success {job}"), false),
         (format!("audit {job}"), false),
+        (format!("orb my-team/o{}", nobody.simple()), false),
+        (format!("orb {}", orbs::import(&store).await), true),
     ];
     for (line, there) in lines {
         assert_eq!(
@@ -345,6 +352,7 @@ fn pipeline(project: ProjectId) -> PipelineRow {
             trust: EventTrust::Member,
             parameters: Vec::new(),
             only: Selection::default(),
+            again: None,
         },
         errors: Vec::new(),
         created_at: NOW,

@@ -181,6 +181,7 @@ async fn request(
             workflow: arguments.workflow.clone(),
             job: arguments.job.clone(),
         },
+        again: None,
         actor,
         kind: TriggerKind::Local,
         trust: EventTrust::Member,

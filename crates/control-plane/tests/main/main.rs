@@ -4,4 +4,5 @@
 
 mod claims;
 mod flow;
+mod orbs;
 mod world;

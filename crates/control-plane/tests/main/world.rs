@@ -209,6 +209,7 @@ impl World {
             sha: Some(CommitSha::new(sha).unwrap()),
             parameters: Vec::new(),
             only: Selection::default(),
+            again: None,
             actor: ada(),
             kind: TriggerKind::Api,
             trust: EventTrust::Member,

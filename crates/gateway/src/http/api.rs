@@ -8,6 +8,7 @@ mod files;
 mod follow;
 mod jobs;
 mod openapi;
+mod orbs;
 mod paging;
 mod pipelines;
 mod routes;

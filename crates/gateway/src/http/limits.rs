@@ -37,3 +37,9 @@ pub(crate) const TRIGGER_PARAMETERS: usize = 100;
 
 /// Bytes of an artifact held in memory while it is sent.
 pub(crate) const ARTIFACT_PIECE_BYTES: usize = 256 * 1024;
+
+/// The body of an import of orbs: texts of 8 MiB together, half of whose bytes JSON may write as two, and some.
+pub(crate) const ORB_IMPORT_BYTES: usize = 16 * 1024 * 1024;
+
+/// Orbs of one page, each with all its versions.
+pub(crate) const ORB_ITEMS: usize = 100;

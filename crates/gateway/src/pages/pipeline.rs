@@ -39,6 +39,15 @@ struct PipelinePage {
     workflows: Vec<WorkflowCard>,
     may_cancel: bool,
     failed_job: Option<JobLink>,
+    orbs: Vec<OrbView>,
+}
+
+/// What a reference of the config was answered with.
+struct OrbView {
+    reference: String,
+    exact: String,
+    path: String,
+    digest: String,
 }
 
 struct ErrorView {
@@ -67,6 +76,7 @@ pub(crate) async fn show(
         workflows.push(WorkflowCard::new(row, &of_it, now, "pipeline"));
         jobs.extend(of_it);
     }
+    let orbs = state.plane.pipeline_orbs(view.pipeline.id).await?;
     let failed = jobs.iter().find(|job| went_wrong(job.status));
     let mark = overall(&view, &jobs);
     let row = &view.pipeline;
@@ -109,6 +119,15 @@ pub(crate) async fn show(
             name: job.name.to_string(),
             reason: job.reason.clone(),
         }),
+        orbs: orbs
+            .into_iter()
+            .map(|orb| OrbView {
+                exact: format!("{}@{}", orb.name, orb.version),
+                path: super::orbs::address_of(&orb.name, &orb.version),
+                reference: orb.reference,
+                digest: orb.digest.to_string(),
+            })
+            .collect(),
         project,
     };
     answer_living!(&headers, page)
@@ -149,7 +168,10 @@ pub(crate) async fn again(
 ) -> Result<Response, Problem> {
     let view = state.plane.pipeline(id_in(&path)?).await?;
     let PipelineRow {
-        revision, trigger, ..
+        id,
+        revision,
+        trigger,
+        ..
     } = view.pipeline;
     let reference = match (revision.branch, revision.tag) {
         (Some(branch), _) => Reference::Branch(branch),
@@ -162,6 +184,7 @@ pub(crate) async fn again(
         sha: Some(revision.sha),
         parameters: trigger.parameters,
         only: Selection::default(),
+        again: Some(id),
         actor: viewer.0,
         kind: TriggerKind::Api,
         // Never more than the commit was trusted before, whoever presses the button.

@@ -126,6 +126,7 @@ pub(crate) async fn run(
                 sha: None,
                 parameters: Vec::new(),
                 only: Selection::default(),
+                again: None,
                 actor: viewer.0.clone(),
                 kind: TriggerKind::Api,
                 trust: EventTrust::Member,

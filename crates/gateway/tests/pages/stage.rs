@@ -259,6 +259,7 @@ impl Stage {
             sha: Some(CommitSha::new(sha).expect("a hash")),
             parameters: Vec::new(),
             only: Selection::default(),
+            again: None,
             actor: Actor::new(USER),
             kind: TriggerKind::Push,
             trust: EventTrust::Member,

@@ -62,6 +62,7 @@ pub(super) fn pipeline(project: ProjectId) -> PipelineRow {
             trust: EventTrust::Member,
             parameters: vec![("deep".to_owned(), serde_json::json!({"a": [1, true, "ü"]}))],
             only: Selection::default(),
+            again: Some(PipelineId::new(Uuid::nil())),
         },
         errors: Vec::new(),
         created_at: at(2),

@@ -262,6 +262,7 @@ pub(crate) async fn trigger(
         sha: None,
         parameters: parameters(wanted.parameters.unwrap_or_default())?,
         only: Selection::default(),
+        again: None,
         actor,
         kind: TriggerKind::Api,
         trust: EventTrust::Member,

@@ -1,11 +1,13 @@
 //! The table of calls. The router and the OpenAPI document are both made of it.
 
+use axum::extract::DefaultBodyLimit;
 use axum::routing::{MethodRouter, delete, get, post};
 use serde_json::{Map, Value};
 
 use super::paging::Page;
 use super::shapes::Shape;
-use super::{airlock, env_vars, files, follow, jobs, pipelines, workflows};
+use super::{airlock, env_vars, files, follow, jobs, orbs, pipelines, workflows};
+use crate::http::limits;
 use crate::http::state::State;
 
 /// One call.
@@ -281,6 +283,49 @@ pub static ROUTES: &[Route] = &[
         200,
         json::<Page<airlock::AuditEntry>>(),
         || get(airlock::audit),
+    )
+    .query(PAGE),
+    route(
+        "GET",
+        "/airlock/orb",
+        "The orbs of the registry with their versions",
+        200,
+        json::<Page<orbs::Orb>>(),
+        || get(orbs::list),
+    )
+    .query(PAGE),
+    route(
+        "POST",
+        "/airlock/orb",
+        "Brings versions of orbs into the registry, all or none",
+        201,
+        json::<orbs::ImportedOrbs>(),
+        || post(orbs::import).layer(DefaultBodyLimit::max(limits::ORB_IMPORT_BYTES)),
+    )
+    .takes(orbs::ImportOrbs::schema),
+    route(
+        "GET",
+        "/airlock/orb/{namespace}/{orb}",
+        "One orb with its versions",
+        200,
+        json::<orbs::Orb>(),
+        || get(orbs::get),
+    ),
+    route(
+        "GET",
+        "/airlock/orb/{namespace}/{orb}/{version}",
+        "The text of a version; of 1, 1.2 or volatile the newest that fits",
+        200,
+        json::<orbs::OrbSource>(),
+        || get(orbs::source),
+    ),
+    route(
+        "GET",
+        "/airlock/pipeline/{id}/orbs",
+        "The versions of orbs that a pipeline was built with",
+        200,
+        json::<Page<orbs::UsedOrb>>(),
+        || get(orbs::of_pipeline),
     )
     .query(PAGE),
 ];
