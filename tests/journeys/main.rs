@@ -6,6 +6,7 @@
 mod browser;
 mod language_server;
 mod local_run;
+mod orbs;
 mod serve;
 mod support;
 mod version;

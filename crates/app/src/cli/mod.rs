@@ -60,7 +60,7 @@ pub(crate) enum Command {
     /// Check a config and see what it means.
     #[command(subcommand)]
     Config(config::ConfigCommand),
-    /// Orbs: packages of jobs and commands.
+    /// Orbs: the instance's own registry, and packing and checking what goes into it.
     #[command(subcommand)]
     Orb(orb::OrbCommand),
     /// Help editors with configs: problems while typing, completion, hover, renaming.
@@ -87,7 +87,7 @@ pub(crate) async fn dispatch(command: Command) -> ExitCode {
     let ended = match command {
         Command::Run(arguments) => run::run(arguments).await,
         Command::Config(command) => config::run(command),
-        Command::Orb(command) => orb::run(command),
+        Command::Orb(command) => orb::run(command).await,
         Command::Lsp(arguments) => lsp::run(arguments),
         Command::Image(command) => image::run(command).await,
         Command::Sandbox(command) => sandbox::run(command).await,
