@@ -15,8 +15,10 @@ pub(crate) fn span(source: &str, start: u32) -> Span {
         let token = if before.ends_with('>') && before.contains("!<") {
             before.rfind("!<")
         } else {
+            // A line separator is white space, and takes three bytes.
             let border = |c: char| c.is_whitespace() || matches!(c, ',' | '[' | '{');
-            Some(before.rfind(border).map_or(0, |at| at + 1))
+            let after = |(at, c): (usize, char)| at + c.len_utf8();
+            Some(before.char_indices().rfind(|(_, c)| border(*c)).map_or(0, after))
         };
         match token {
             Some(token) if before[token..].starts_with('!') => return Span::new(token, before.len()),

@@ -158,3 +158,10 @@ fn tabs_in_brackets_and_glued_comments_are_read() {
         "each repair reads the file again"
     );
 }
+
+#[test]
+fn a_tag_may_follow_a_line_separator() {
+    let text = include_str!("../../../fuzz/corpus/yaml-tree/separator");
+    let parsed = parse(text.as_bytes());
+    assert!(!parsed.problems.is_empty(), "unknown tags are told of");
+}
