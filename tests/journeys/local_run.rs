@@ -274,7 +274,7 @@ fn wrong_configs_are_told_with_their_place() -> anyhow::Result<()> {
         ),
         (
             "version: 2.1\njobs:\n  build:\n    docker: [{image: airlock/base}]\n    steps: [{save_cache: {key: a, paths: [b]}}]\n",
-            vec!["save_cache", "not", ":5:"],
+            vec!["caches", "not", ":5:"],
         ),
     ] {
         let data = DataDir::new()?;
