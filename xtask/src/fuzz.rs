@@ -60,6 +60,12 @@ const SECONDS: u32 = 600;
 /// Seconds for each target as part of all tests.
 const TEST_SECONDS: u32 = 20;
 
+/// Where the tests begin: the same inputs in the same order each time, so that a run repeats what the one before it said.
+const TEST_SEED: u32 = 1;
+
+/// The fuzzer's word for a beginning of its own choice.
+const ANY_SEED: u32 = 0;
+
 struct Target {
     name: &'static str,
     /// A folder of tests whose files are good inputs as well.
@@ -80,12 +86,12 @@ pub(crate) struct Options {
 /// Fuzzes what was asked for.
 pub(crate) fn run(options: &Options) -> Result<()> {
     let targets = chosen(&options.targets)?;
-    fuzz(targets, options.seconds)
+    fuzz(targets, options.seconds, ANY_SEED)
 }
 
 /// Fuzzes everything for the time it has among the tests.
 pub(crate) fn run_shortly() -> Result<()> {
-    fuzz(TARGETS.iter().collect(), TEST_SECONDS)
+    fuzz(TARGETS.iter().collect(), TEST_SECONDS, TEST_SEED)
 }
 
 fn chosen(names: &[String]) -> Result<VecDeque<&'static Target>> {
@@ -108,7 +114,7 @@ fn chosen(names: &[String]) -> Result<VecDeque<&'static Target>> {
     names.iter().map(find).collect()
 }
 
-fn fuzz(targets: VecDeque<&'static Target>, seconds: u32) -> Result<()> {
+fn fuzz(targets: VecDeque<&'static Target>, seconds: u32, seed: u32) -> Result<()> {
     build()?;
     let lanes = std::thread::available_parallelism()
         .map_or(1, usize::from)
@@ -118,7 +124,7 @@ fn fuzz(targets: VecDeque<&'static Target>, seconds: u32) -> Result<()> {
     let next = || waiting.lock().ok().and_then(|mut waiting| waiting.pop_front());
     let lane = || -> Result<()> {
         while let Some(target) = next() {
-            run_target(target, seconds)?;
+            run_target(target, seconds, seed)?;
         }
         Ok(())
     };
@@ -150,7 +156,7 @@ fn build() -> Result<()> {
     Ok(())
 }
 
-fn run_target(target: &Target, seconds: u32) -> Result<()> {
+fn run_target(target: &Target, seconds: u32, seed: u32) -> Result<()> {
     let found = folder().join("found").join(target.name);
     fs::create_dir_all(&found).with_context(|| format!("making {}", found.display()))?;
     let log = folder().join(format!("{}.log", target.name));
@@ -162,7 +168,7 @@ fn run_target(target: &Target, seconds: u32) -> Result<()> {
         .join(target.name);
     let begun = Instant::now();
     let status = Command::new(&program)
-        .args(arguments(target, &found, seconds))
+        .args(arguments(target, &found, seconds, seed))
         .current_dir(metadata::root())
         .stdin(Stdio::null())
         .stdout(output)
@@ -181,7 +187,7 @@ fn run_target(target: &Target, seconds: u32) -> Result<()> {
     Ok(())
 }
 
-fn arguments(target: &Target, found: &Path, seconds: u32) -> Vec<String> {
+fn arguments(target: &Target, found: &Path, seconds: u32, seed: u32) -> Vec<String> {
     let artifacts = folder().join(format!("{}-", target.name));
     // The first folder takes what is new; the others are only read.
     let mut arguments = vec![
@@ -190,6 +196,7 @@ fn arguments(target: &Target, found: &Path, seconds: u32) -> Vec<String> {
         format!("-dict=fuzz/dictionaries/{}", target.name),
         format!("-artifact_prefix={}", artifacts.display()),
         format!("-max_total_time={seconds}"),
+        format!("-seed={seed}"),
         format!("-rss_limit_mb={MEMORY_MB}"),
         format!("-timeout={HANG_SECONDS}"),
         format!("-max_len={INPUT_BYTES}"),
