@@ -15,6 +15,7 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 
+use airlock_sandbox::FileLock;
 use serde::{Deserialize, Serialize};
 
 pub use build_progress::Progress;
@@ -53,7 +54,7 @@ pub struct ImageDir {
     pub record: ImageRecord,
     /// Its root directory.
     pub path: PathBuf,
-    _in_use: File,
+    _in_use: FileLock,
 }
 
 /// Why there is no image.
@@ -165,9 +166,7 @@ impl ImageStore {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(self.unknown(name)),
             Err(error) => return Err(at("reading", &record_path)(error)),
         };
-        let in_use = self.lock_file(&record.digest)?;
-        in_use
-            .lock_shared()
+        let in_use = FileLock::shared(self.lock_file(&record.digest)?)
             .map_err(at("locking the image", &record_path))?;
         let path = self.rootfs(&record.digest);
         if !path.is_dir() {
@@ -219,9 +218,12 @@ impl ImageStore {
         for entry in fs::read_dir(&dir).map_err(at("listing", &dir))? {
             let entry = entry.map_err(at("listing", &dir))?;
             let digest = entry.file_name().to_string_lossy().into_owned();
-            if named.contains(&digest) || self.lock_file(&digest)?.try_lock().is_err() {
+            if named.contains(&digest) {
                 continue;
             }
+            let alone = FileLock::try_exclusive(self.lock_file(&digest)?)
+                .map_err(at("locking the image", &entry.path()))?;
+            let Some(_alone) = alone else { continue };
             fs::remove_dir_all(entry.path()).map_err(at("removing", &entry.path()))?;
             removed.push(digest);
         }
@@ -317,18 +319,17 @@ impl ImageStore {
     /// Waits until nobody else makes the image of this name, telling how far they are.
     fn lock_name(&self, name: &str, progress: &mut dyn FnMut(Progress)) -> Result<NameLock, ImageError> {
         let file_name = names::file_name(name)?;
-        let file = self.lock_file(&file_name)?;
         let told = self.dir.join("building").join(&file_name);
-        let waited = match file.try_lock() {
-            Ok(()) => false,
-            Err(fs::TryLockError::Error(error)) => return Err(at("locking", &told)(error)),
-            Err(fs::TryLockError::WouldBlock) => {
-                wait_and_tell(&file, &told, progress).map_err(at("locking", &told))?;
-                true
+        let free = FileLock::try_exclusive(self.lock_file(&file_name)?).map_err(at("locking", &told))?;
+        let waited = free.is_none();
+        let lock = match free {
+            Some(lock) => lock,
+            None => {
+                wait_and_tell(self.lock_file(&file_name)?, &told, progress).map_err(at("locking", &told))?
             }
         };
         Ok(NameLock {
-            _file: file,
+            _lock: lock,
             told,
             waited,
         })
@@ -336,12 +337,12 @@ impl ImageStore {
 }
 
 /// Waits for a lock that somebody else holds, passing on how far they say they are.
-fn wait_and_tell(file: &File, told: &Path, progress: &mut dyn FnMut(Progress)) -> io::Result<()> {
+fn wait_and_tell(file: File, told: &Path, progress: &mut dyn FnMut(Progress)) -> io::Result<FileLock> {
     let (done, is_done) = mpsc::channel();
     std::thread::scope(|scope| {
         scope.spawn(move || {
             // The receiver lives until this has been heard.
-            let _heard = done.send(file.lock());
+            let _heard = done.send(FileLock::exclusive(file));
         });
         loop {
             if let Some(theirs) = build_progress::read(told) {
@@ -360,7 +361,7 @@ fn wait_and_tell(file: &File, told: &Path, progress: &mut dyn FnMut(Progress)) -
 
 /// The right to make the image of one name.
 struct NameLock {
-    _file: File,
+    _lock: FileLock,
     /// Where others read how far we are.
     told: PathBuf,
     /// Whether somebody else had it first.

@@ -2,20 +2,17 @@
 //! by one of them is then passed over by the other. A claim ends with its holder, even a killed one.
 
 use std::fs::{DirBuilder, File};
-use std::io;
-use std::os::fd::OwnedFd;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
-use rustix::fs::{FlockOperation, flock};
-
 use crate::failure::{Doing, Failure};
+use crate::file_lock::FileLock;
 
 /// Where claims are made; emptied by a reboot, as sandboxes are.
 pub(crate) const DIRECTORY: &str = "/run/airlock-ids";
 
 /// Claims the range beginning at `first_id`; `None` when somebody else has it.
-pub(crate) fn claim(directory: &Path, first_id: u32) -> Result<Option<OwnedFd>, Failure> {
+pub(crate) fn claim(directory: &Path, first_id: u32) -> Result<Option<FileLock>, Failure> {
     DirBuilder::new()
         .recursive(true)
         .mode(0o700)
@@ -30,11 +27,7 @@ pub(crate) fn claim(directory: &Path, first_id: u32) -> Result<Option<OwnedFd>, 
             .open(&path)
     };
     let file = open().doing(|| format!("opening {}", path.display()))?;
-    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(Some(file.into())),
-        Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
-        Err(error) => Err(io::Error::from(error)).doing(|| format!("locking {}", path.display())),
-    }
+    FileLock::try_exclusive(file).doing(|| format!("locking {}", path.display()))
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use rustix::process::{Signal, pidfd_send_signal};
 
 use crate::errors::{DestroyError, StartError};
 use crate::failure::{Doing, Failure};
+use crate::file_lock::FileLock;
 use crate::launcher::{Shared, make_writable};
 use crate::limits::{DEATH_MILLIS, MAX_LAYERS};
 use crate::overlay::UPPER;
@@ -38,7 +39,7 @@ pub struct Sandbox {
 pub(crate) struct Lent {
     pub(crate) shared: Arc<Shared>,
     pub(crate) first_id: u32,
-    pub(crate) _claim: OwnedFd,
+    pub(crate) _claim: FileLock,
     pub(crate) slot: Option<u32>,
 }
 

@@ -4,9 +4,8 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use airlock_sandbox::{ReapError, reap_leftovers};
+use airlock_sandbox::{FileLock, ReapError, reap_leftovers};
 use anyhow::Context as _;
-use rustix::fs::{FlockOperation, flock};
 use tempfile::TempDir;
 
 /// Held in a run's folder while the run lives.
@@ -19,7 +18,7 @@ const LAUNCHERS: [&str; 2] = ["agent/launcher", "launcher"];
 /// The folder of one run, gone when it is dropped.
 pub(crate) struct RunFolder {
     folder: TempDir,
-    _alive: File,
+    _alive: FileLock,
 }
 
 impl RunFolder {
@@ -28,17 +27,15 @@ impl RunFolder {
         let runs = data_dir.join("runs");
         std::fs::create_dir_all(&runs).with_context(|| format!("creating {}", runs.display()))?;
         // A folder that is made while somebody sweeps must not be taken for a dead one before its lock is held.
-        let _gate = held(&runs.join(GATE), FlockOperation::LockExclusive)?;
+        let gate = runs.join(GATE);
+        let _gate =
+            FileLock::exclusive(lock_file(&gate)?).with_context(|| format!("locking {}", gate.display()))?;
         sweep(&runs)?;
         let folder = tempfile::Builder::new()
             .prefix(prefix)
             .tempdir_in(&runs)
             .with_context(|| format!("creating a folder in {}", runs.display()))?;
-        let alive = held(
-            &folder.path().join(ALIVE),
-            FlockOperation::NonBlockingLockExclusive,
-        )?;
-        let alive = alive.context("a folder that was just made is in use")?;
+        let alive = held(&folder.path().join(ALIVE))?.context("a folder that was just made is in use")?;
         Ok(Self {
             folder,
             _alive: alive,
@@ -51,20 +48,18 @@ impl RunFolder {
     }
 }
 
-/// The locked file; `None` when somebody else holds it and the operation does not wait.
-fn held(path: &Path, operation: FlockOperation) -> anyhow::Result<Option<File>> {
-    let doing = || format!("locking {}", path.display());
-    let file = File::options()
+/// The locked file; `None` when somebody else holds it.
+fn held(path: &Path) -> anyhow::Result<Option<FileLock>> {
+    FileLock::try_exclusive(lock_file(path)?).with_context(|| format!("locking {}", path.display()))
+}
+
+fn lock_file(path: &Path) -> anyhow::Result<File> {
+    File::options()
         .create(true)
         .truncate(false)
         .write(true)
         .open(path)
-        .with_context(doing)?;
-    match flock(&file, operation) {
-        Ok(()) => Ok(Some(file)),
-        Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
-        Err(error) => Err(error).with_context(doing),
-    }
+        .with_context(|| format!("opening {}", path.display()))
 }
 
 /// Removes the folders of runs that were killed. One that cannot be removed is no reason not to run.
@@ -82,7 +77,7 @@ fn sweep(runs: &Path) -> anyhow::Result<()> {
 }
 
 fn remove(folder: &PathBuf) -> anyhow::Result<()> {
-    let Some(_alive) = held(&folder.join(ALIVE), FlockOperation::NonBlockingLockExclusive)? else {
+    let Some(_alive) = held(&folder.join(ALIVE))? else {
         return Ok(());
     };
     for launcher in LAUNCHERS {
