@@ -121,6 +121,7 @@ pub async fn sandbox_run(
             hostname: "airlock".into(),
             layers: vec![layer],
             limits: size.limits,
+            local_names: Vec::new(),
             network,
             profile: SeccompProfile::Default,
             helper: here.task_exe.clone(),

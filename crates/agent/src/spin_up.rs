@@ -97,6 +97,7 @@ pub(crate) async fn spin_up(
         hostname: format!("airlock-{}", lease.job.to_string().get(..8).unwrap_or("job")),
         layers: vec![image.path.clone()],
         limits: size.limits,
+        local_names: Vec::new(),
         network: here.network,
         profile: SeccompProfile::Default,
         helper: here.task_exe.clone(),

@@ -4,7 +4,7 @@
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -73,9 +73,42 @@ impl From<FileType> for InRootKind {
     }
 }
 
+/// A process 1, whose root is looked into.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Resident<'a> {
+    /// What errors call it.
+    pub(crate) id: &'a str,
+    pub(crate) pid: i32,
+    pub(crate) pidfd: BorrowedFd<'a>,
+}
+
 impl Sandbox {
     /// Opens a regular file or directory for reading; links and `..` cannot lead out of the sandbox.
     pub fn open_in_root(&self, path: &str) -> Result<File, InRootError> {
+        self.resident().open(path)
+    }
+
+    /// What a path is, following links within the sandbox.
+    pub fn stat_in_root(&self, path: &str) -> Result<InRootStat, InRootError> {
+        self.resident().stat(path)
+    }
+
+    /// The entries of a directory, sorted by name.
+    pub fn list_in_root(&self, path: &str) -> Result<Vec<InRootEntry>, InRootError> {
+        self.resident().list(path)
+    }
+
+    fn resident(&self) -> Resident<'_> {
+        Resident {
+            id: self.id(),
+            pid: self.pid(),
+            pidfd: self.pidfd(),
+        }
+    }
+}
+
+impl Resident<'_> {
+    pub(crate) fn open(self, path: &str) -> Result<File, InRootError> {
         let step = |source: Errno| self.step("open", path, source);
         let found = self.find(path).map_err(step)?;
         match InRootKind::from(FileType::from_raw_mode(fstat(&found).map_err(step)?.st_mode)) {
@@ -103,8 +136,7 @@ impl Sandbox {
         Ok(file.into())
     }
 
-    /// What a path is, following links within the sandbox.
-    pub fn stat_in_root(&self, path: &str) -> Result<InRootStat, InRootError> {
+    fn stat(self, path: &str) -> Result<InRootStat, InRootError> {
         let step = |source: Errno| self.step("look at", path, source);
         let Stat {
             st_mode,
@@ -120,9 +152,8 @@ impl Sandbox {
         })
     }
 
-    /// The entries of a directory, sorted by name.
-    pub fn list_in_root(&self, path: &str) -> Result<Vec<InRootEntry>, InRootError> {
-        let directory = self.open_in_root(path)?;
+    fn list(self, path: &str) -> Result<Vec<InRootEntry>, InRootError> {
+        let directory = self.open(path)?;
         let list = || -> rustix::io::Result<Vec<InRootEntry>> {
             let mut entries = Vec::new();
             for entry in Dir::read_from(&directory)? {
@@ -142,7 +173,7 @@ impl Sandbox {
         list().map_err(|source| self.step("list", path, source))
     }
 
-    fn find(&self, path: &str) -> rustix::io::Result<OwnedFd> {
+    fn find(self, path: &str) -> rustix::io::Result<OwnedFd> {
         let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
         openat2(
             self.root()?,
@@ -154,11 +185,11 @@ impl Sandbox {
     }
 
     /// The root process 1 has now; another one after a root switch.
-    fn root(&self) -> rustix::io::Result<OwnedFd> {
+    fn root(self) -> rustix::io::Result<OwnedFd> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let root = openat(CWD, format!("/proc/{}/root", self.pid), flags, Mode::empty())?;
         // Alive afterwards, so the number was not somebody else's meanwhile.
-        let mut fds = [PollFd::new(&self.pidfd, PollFlags::IN)];
+        let mut fds = [PollFd::from_borrowed_fd(self.pidfd, PollFlags::IN)];
         match poll(
             &mut fds,
             Some(&Timespec {
@@ -171,18 +202,18 @@ impl Sandbox {
         }
     }
 
-    fn step(&self, doing: &'static str, path: &str, source: Errno) -> InRootError {
+    fn step(self, doing: &'static str, path: &str, source: Errno) -> InRootError {
         InRootError::Step {
-            id: self.id().to_owned(),
+            id: self.id.to_owned(),
             doing,
             path: path.to_owned(),
             source: source.into(),
         }
     }
 
-    fn refuse(&self, path: &str, what: &'static str) -> InRootError {
+    fn refuse(self, path: &str, what: &'static str) -> InRootError {
         InRootError::Refused {
-            id: self.id().to_owned(),
+            id: self.id.to_owned(),
             path: path.to_owned(),
             what,
         }

@@ -8,7 +8,7 @@ use std::fs;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, chown};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 pub use self::options::LauncherOptions;
 use self::process::{NoAnswer, Process};
@@ -151,7 +151,7 @@ impl Launcher {
         }
         let started = self.build(spec, &record, first_id, link);
         match started {
-            Ok((pid, [pidfd, channel, userns], layers)) => {
+            Ok((pid, [pidfd, channel, userns], request)) => {
                 let channel = Some(channel);
                 Ok(Sandbox {
                     lent,
@@ -160,7 +160,9 @@ impl Launcher {
                     pidfd,
                     channel,
                     userns,
-                    layers,
+                    layers: request.layers.clone(),
+                    request,
+                    services: Mutex::default(),
                     generation: 0,
                     gone: false,
                 })
@@ -210,27 +212,22 @@ impl Launcher {
         record: &Record,
         first_id: u32,
         link: Option<Link>,
-    ) -> Result<(i32, [OwnedFd; 3], Vec<Layer>), StartError> {
+    ) -> Result<(i32, [OwnedFd; 3], StartRequest), StartError> {
         let id = &spec.id;
         let step = |failure: Failure| failure.of(id);
         private_directory(&record.files).map_err(step)?;
         let writable = record.files.join("0");
         make_writable(&writable, first_id).map_err(step)?;
         self.shared.cgroups.create(id, &spec.limits).map_err(step)?;
-        let layers: Vec<Layer> = spec
-            .layers
-            .iter()
-            .map(|path| Layer {
-                path: path.clone(),
-                ids: LayerIds::Image,
-            })
-            .collect();
+        let layers = image_layers(&spec.layers);
         let resolv_conf = match (&link, &self.shared.network) {
             (Some(_), Some(network)) => network.resolv_conf().to_owned(),
             _ => "# this job has no network\n".to_owned(),
         };
         let request = StartRequest {
             hostname: spec.hostname.clone(),
+            local_names: spec.local_names.clone(),
+            beside: false,
             layers,
             writable,
             helper: spec.helper.clone(),
@@ -242,22 +239,41 @@ impl Launcher {
             link,
             resolv_conf,
         };
-        let layers = request.layers.clone();
-        let (pid, fds) = match self.shared.ask(id, &Request::Start(Box::new(request)), &[])? {
+        let (pid, fds) = self.shared.start(id, request.clone(), &[])?;
+        Ok((pid, fds, request))
+    }
+}
+
+/// An image's directories as layers.
+pub(crate) fn image_layers(paths: &[PathBuf]) -> Vec<Layer> {
+    let layers = paths.iter().map(|path| Layer {
+        path: path.clone(),
+        ids: LayerIds::Image,
+    });
+    layers.collect()
+}
+
+impl Shared {
+    /// Starts a sandbox or, with the descriptor of its process 1, a service beside it.
+    pub(crate) fn start(
+        &self,
+        id: &str,
+        request: StartRequest,
+        beside: &[BorrowedFd<'_>],
+    ) -> Result<(i32, [OwnedFd; 3]), StartError> {
+        let (pid, fds) = match self.ask(id, &Request::Start(Box::new(request)), beside)? {
             (Reply::Started { pid }, fds) => (pid, fds),
             (other, _) => return Err(launcher_gone(id, process::unexpected(&other))),
         };
         match <[OwnedFd; 3]>::try_from(fds) {
-            Ok(fds) => Ok((pid, fds, layers)),
+            Ok(fds) => Ok((pid, fds)),
             Err(fds) => Err(launcher_gone(
                 id,
                 format!("{} descriptors came instead of 3", fds.len()),
             )),
         }
     }
-}
 
-impl Shared {
     /// A detached root for a running sandbox.
     pub(crate) fn assemble(
         &self,

@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Signal, pidfd_send_signal};
@@ -16,6 +16,7 @@ use crate::overlay::UPPER;
 use crate::reap;
 use crate::record::Record;
 use crate::spec::{Layer, LayerIds, Usage};
+use crate::wire::StartRequest;
 
 /// One running sandbox. Dropping it without [`Sandbox::destroy`] kills and removes it, too, but reports nothing.
 #[derive(Debug)]
@@ -26,6 +27,10 @@ pub struct Sandbox {
     pub(crate) pidfd: OwnedFd,
     pub(crate) channel: Option<OwnedFd>,
     pub(crate) userns: OwnedFd,
+    /// How it was started; its services are started by the same with other files.
+    pub(crate) request: StartRequest,
+    /// Process 1 of each service, to be ended with the sandbox.
+    pub(crate) services: Mutex<Vec<OwnedFd>>,
     /// What lies below the current writable layer, top first.
     pub(crate) layers: Vec<Layer>,
     /// Number of the current writable layer.
@@ -165,24 +170,34 @@ impl Sandbox {
 
     /// With process 1 the kernel kills everything in its pid namespace, and counts it as ended only after all of it.
     fn kill(&self) -> Result<Usage, Failure> {
-        match pidfd_send_signal(&self.pidfd, Signal::KILL) {
-            Ok(()) | Err(rustix::io::Errno::SRCH) => {}
-            Err(error) => return Err(error).doing(|| "killing process 1"),
+        let services = self.services.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = || services.iter().chain([&self.pidfd]);
+        for process in all() {
+            match pidfd_send_signal(process, Signal::KILL) {
+                Ok(()) | Err(rustix::io::Errno::SRCH) => {}
+                Err(error) => return Err(error).doing(|| "killing process 1"),
+            }
         }
-        let seconds = i64::try_from(DEATH_MILLIS / 1000).expect("a small constant");
-        let timeout = Timespec {
-            tv_sec: seconds,
-            tv_nsec: 0,
-        };
-        let mut fds = [PollFd::new(&self.pidfd, PollFlags::IN)];
-        let ended =
-            rustix::io::retry_on_intr(|| poll(&mut fds, Some(&timeout))).doing(|| "waiting for process 1")?;
-        if ended == 0 {
-            return Err(std::io::Error::from(std::io::ErrorKind::TimedOut))
-                .doing(|| "waiting for process 1 to end");
+        for process in all() {
+            await_end(process.as_fd())?;
         }
         Ok(self.usage())
     }
+}
+
+fn await_end(process: BorrowedFd<'_>) -> Result<(), Failure> {
+    let timeout = Timespec {
+        tv_sec: i64::try_from(DEATH_MILLIS / 1000).expect("a small constant"),
+        tv_nsec: 0,
+    };
+    let mut fds = [PollFd::from_borrowed_fd(process, PollFlags::IN)];
+    let ended =
+        rustix::io::retry_on_intr(|| poll(&mut fds, Some(&timeout))).doing(|| "waiting for process 1")?;
+    if ended == 0 {
+        return Err(std::io::Error::from(std::io::ErrorKind::TimedOut))
+            .doing(|| "waiting for process 1 to end");
+    }
+    Ok(())
 }
 
 impl Drop for Sandbox {

@@ -19,6 +19,8 @@ pub struct SandboxSpec {
     pub layers: Vec<PathBuf>,
     /// Ceilings for everything in the sandbox together.
     pub limits: Limits,
+    /// Further names for the sandbox itself, those of its services: each stands for 127.0.0.1 inside.
+    pub local_names: Vec<String>,
     /// What the sandbox can reach.
     pub network: Network,
     /// Which system calls a step may make.
@@ -120,6 +122,11 @@ impl SandboxSpec {
                 self.hostname
             ));
         }
+        if let Some(name) = self.local_names.iter().find(|name| !word(name, MAX_HOSTNAME)) {
+            return Some(format!(
+                "the name {name:?} of a service is no host name; use letters, digits, `.`, `_` and `-`"
+            ));
+        }
         if self.layers.is_empty() || self.layers.len() > MAX_LAYERS {
             return Some(format!(
                 "{} image layers; between 1 and {MAX_LAYERS} are possible",
@@ -155,6 +162,7 @@ mod tests {
             id: "job-1.2".into(),
             hostname: "job-1".into(),
             layers: vec!["/image".into()],
+            local_names: Vec::new(),
             limits: Limits {
                 cpu_millis: 1000,
                 memory_bytes: 64 << 20,
@@ -191,6 +199,9 @@ mod tests {
     #[test]
     fn host_names_cannot_write_lines_of_etc_hosts() {
         assert!(problem(|spec| spec.hostname = "x\n10.0.0.1 git".into()).contains("is not one"));
+        assert!(
+            problem(|spec| spec.local_names = vec!["x\n10.0.0.1 git".into()]).contains("is no host name")
+        );
     }
 
     #[test]

@@ -3,6 +3,8 @@
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
+use crate::wire;
+
 /// Namespaces every sandbox gets of its own. The cgroup namespace follows once the child is in its cgroup.
 pub(crate) const NAMESPACES: u64 = (libc::CLONE_NEWUSER
     | libc::CLONE_NEWNS
@@ -36,12 +38,17 @@ fn check(result: libc::c_long) -> io::Result<libc::c_long> {
 /// The caller must be single-threaded: the child keeps running on a copy of the whole address space, where a lock
 /// held by another thread would never be released.
 pub(crate) unsafe fn clone_into_namespaces(cgroup: Option<BorrowedFd<'_>>) -> io::Result<Cloned> {
+    // SAFETY: the same contract.
+    unsafe { clone_flags(NAMESPACES, libc::SIGCHLD as u64, cgroup) }
+}
+
+unsafe fn clone_flags(flags: u64, exit_signal: u64, cgroup: Option<BorrowedFd<'_>>) -> io::Result<Cloned> {
     let mut pidfd: RawFd = -1;
     // SAFETY: all-zero is a valid clone_args, which is plain integers.
     let mut args: libc::clone_args = unsafe { std::mem::zeroed() };
-    args.flags = NAMESPACES | libc::CLONE_PIDFD as u64;
+    args.flags = flags | libc::CLONE_PIDFD as u64;
     args.pidfd = (&raw mut pidfd) as u64;
-    args.exit_signal = libc::SIGCHLD as u64;
+    args.exit_signal = exit_signal;
     if let Some(cgroup) = cgroup {
         args.flags |= CLONE_INTO_CGROUP;
         args.cgroup = u64::try_from(cgroup.as_raw_fd()).expect("descriptors are not negative");
@@ -62,6 +69,51 @@ pub(crate) unsafe fn clone_into_namespaces(cgroup: Option<BorrowedFd<'_>>) -> io
         pid: i32::try_from(pid).expect("process ids fit in i32"),
         pidfd,
     })
+}
+
+/// Namespaces of a service: its files and processes are its own, users and network those of its sandbox.
+const SERVICE_NAMESPACES: u64 =
+    (libc::CLONE_NEWNS | libc::CLONE_NEWPID | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS) as u64;
+
+/// Clones the calling process into the user and network namespaces of the process behind `sandbox`, all others fresh.
+/// A process in between joins those two and makes the child its own sibling, as the caller could never come back.
+///
+/// # Safety
+/// As for [`clone_into_namespaces`].
+pub(crate) unsafe fn clone_beside(
+    sandbox: BorrowedFd<'_>,
+    cgroup: Option<BorrowedFd<'_>>,
+) -> io::Result<Cloned> {
+    let (here, there) = wire::packet_pair()?;
+    // SAFETY: single-threaded by contract, so the copy may do anything.
+    match check(unsafe { libc::fork() }.into())? {
+        0 => {}
+        _between => {
+            drop(there);
+            let (word, fds) = wire::receive(&here)?.ok_or(io::ErrorKind::UnexpectedEof)?;
+            let number = <[u8; 4]>::try_from(word.as_slice()).map(i32::from_le_bytes);
+            return match (number, fds.into_iter().next()) {
+                (Ok(pid), Some(pidfd)) => Ok(Cloned::Parent { pid, pidfd }),
+                (Ok(errno), None) => Err(io::Error::from_raw_os_error(errno)),
+                (Err(_), _) => Err(io::ErrorKind::InvalidData.into()),
+            };
+        }
+    }
+    drop(here);
+    let joined = libc::CLONE_NEWUSER | libc::CLONE_NEWNET;
+    // SAFETY: integers only.
+    let cloned = check(unsafe { libc::setns(sandbox.as_raw_fd(), joined) }.into())
+        // SAFETY: this copy has one thread, too.
+        .and_then(|_| unsafe { clone_flags(SERVICE_NAMESPACES | libc::CLONE_PARENT as u64, 0, cgroup) });
+    let told = match cloned {
+        Ok(Cloned::Child) => return Ok(Cloned::Child),
+        Ok(Cloned::Parent { pid, pidfd }) => wire::send(&there, &pid.to_le_bytes(), &[pidfd.as_fd()]),
+        Err(error) => {
+            let errno = error.raw_os_error().unwrap_or(libc::EIO);
+            wire::send(&there, &errno.to_le_bytes(), &[])
+        }
+    };
+    exit_now(i32::from(told.is_err()))
 }
 
 /// Whether the kernel knows a system call. For calls that refuse nonsense without doing anything.

@@ -21,16 +21,21 @@ use crate::spec::{Layer, SeccompProfile};
 pub(crate) enum Request {
     /// Comes first and once: how roots are assembled, and if by path, the directory to attach layers below.
     Prepare { stage: Option<PathBuf> },
-    /// Start one sandbox.
+    /// Start one sandbox, or a service beside one. For a service with one descriptor: the sandbox's process 1.
     Start(Box<StartRequest>),
     /// Assemble another root. With one descriptor: the sandbox's user namespace.
     Assemble { layers: Vec<Layer>, writable: PathBuf },
 }
 
 /// One sandbox to start. Everything named here exists already.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct StartRequest {
     pub(crate) hostname: String,
+    /// Further names of the sandbox itself.
+    pub(crate) local_names: Vec<String>,
+    /// A service: joins the users, the network and the groups of the sandbox whose process 1 comes along as a
+    /// descriptor, and has everything else of its own.
+    pub(crate) beside: bool,
     /// Top first.
     pub(crate) layers: Vec<Layer>,
     /// Directory of the writable layer and its scratch directory.

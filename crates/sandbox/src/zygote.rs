@@ -56,7 +56,7 @@ fn serve_requests(control: BorrowedFd<'_>, init: fn(Init) -> i32) -> io::Result<
     answer(control, Ok((Reply::Ready, Vec::new())))?;
     while let Some((bytes, fds)) = wire::receive(control)? {
         let done = match serde_json::from_slice(&bytes)? {
-            Request::Start(request) => start::start(&request, &assembler, init).map(|started| {
+            Request::Start(request) => start::start(&request, fds.first(), &assembler, init).map(|started| {
                 let Started {
                     pid,
                     pidfd,

@@ -11,5 +11,6 @@ mod leftovers;
 mod limits;
 mod network;
 mod root_switch;
+mod services;
 mod support;
 mod timing;

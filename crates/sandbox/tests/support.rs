@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use airlock_sandbox::{
     Assembly, DEFAULT_ID_BASE, IDS_PER_SANDBOX, Launcher, LauncherOptions, Limits, Network, Sandbox,
-    SandboxSpec, SeccompProfile,
+    SandboxSpec, SeccompProfile, Service, ServiceSpec,
 };
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use serde_json::{Value, json};
@@ -94,6 +94,7 @@ pub(crate) fn spec_in(directory: &Path, id: &str) -> SandboxSpec {
             memory_bytes: 256 << 20,
             pids: 100,
         },
+        local_names: Vec::new(),
         network: Network::None,
         profile: SeccompProfile::Default,
         helper: busybox(),
@@ -217,9 +218,9 @@ impl Machine {
     }
 }
 
-/// A running sandbox and the line to its process 1.
-pub(crate) struct Inside {
-    pub(crate) sandbox: Sandbox,
+/// A running sandbox, or a service beside one, and the line to its process 1.
+pub(crate) struct Inside<S = Sandbox> {
+    pub(crate) sandbox: S,
     channel: BufReader<UnixStream>,
 }
 
@@ -242,6 +243,23 @@ impl Inside {
         }
     }
 
+    /// A service of this machine's image.
+    pub(crate) fn service(&self, machine: &Machine, number: u32) -> Inside<Service> {
+        let spec = ServiceSpec {
+            number,
+            hostname: format!("service-{number}"),
+            layers: vec![machine.image()],
+        };
+        let mut service = self.sandbox.start_service(&spec).expect("a service");
+        let channel = service.take_channel().expect("the channel is there once");
+        Inside {
+            sandbox: service,
+            channel: BufReader::new(UnixStream::from(channel)),
+        }
+    }
+}
+
+impl<S> Inside<S> {
     pub(crate) fn ask(&mut self, request: &Value) -> Value {
         writeln!(self.channel.get_mut(), "{request}").expect("a request sent");
         self.answer()

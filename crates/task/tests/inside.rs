@@ -63,6 +63,7 @@ impl Inside {
                 memory_bytes: 256 << 20,
                 pids: 100,
             },
+            local_names: Vec::new(),
             network: Network::None,
             profile: SeccompProfile::Default,
             helper: PathBuf::from(PROGRAM),

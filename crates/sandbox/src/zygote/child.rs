@@ -92,7 +92,9 @@ fn prepare(request: &StartRequest, groups: &[File], setup: &OwnedFd) -> Result<(
     sethostname(request.hostname.as_bytes())
         .doing(|| format!("setting the host name {}", request.hostname))?;
     files::write_etc(request)?;
-    bring_up_network(request.link.as_ref(), setup)?;
+    if !request.beside {
+        bring_up_network(request.link.as_ref(), setup)?;
+    }
     files::mask()?;
     umask(Mode::from_raw_mode(0o022));
     redirect_streams()

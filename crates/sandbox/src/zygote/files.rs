@@ -1,6 +1,7 @@
 //! What a root needs besides the image: the kernel's file systems, a few devices, `/run/airlock`, three files in
 //! `/etc`, and the lids on what a job must not see. The lists are those of runc and Docker.
 
+use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -202,7 +203,10 @@ pub(super) fn write_etc(request: &StartRequest) -> Result<(), Failure> {
     } else {
         String::new()
     };
-    let hosts = format!("127.0.0.1\tlocalhost{local}\n::1\tlocalhost ip6-localhost ip6-loopback\n{own}");
+    let mut hosts = format!("127.0.0.1\tlocalhost{local}\n::1\tlocalhost ip6-localhost ip6-loopback\n{own}");
+    if !request.local_names.is_empty() {
+        let _infallible = writeln!(hosts, "127.0.0.1\t{}", request.local_names.join(" "));
+    }
     for (file, text) in [
         ("hostname", format!("{name}\n")),
         ("hosts", hosts),

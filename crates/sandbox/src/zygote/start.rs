@@ -35,6 +35,7 @@ pub(super) const READY: &[u8] = b"ready";
 /// Starts one sandbox; when it fails, nothing of it runs any more.
 pub(super) fn start(
     request: &StartRequest,
+    beside: Option<&OwnedFd>,
     assembler: &Assembler,
     init: fn(Init) -> i32,
 ) -> Result<Started, Failure> {
@@ -42,8 +43,14 @@ pub(super) fn start(
     let (channel, channel_child) = wire::stream_pair().doing(|| "making the channel")?;
     let groups = open_groups(&request.placement)?;
     let clone_into = groups.clone_into.as_ref().map(AsFd::as_fd);
-    // SAFETY: the zygote is single-threaded by contract of `serve`.
-    let cloned = unsafe { sys::clone_into_namespaces(clone_into) }.doing(|| "cloning into new namespaces")?;
+    let cloned = match (request.beside, beside) {
+        // SAFETY: the zygote is single-threaded by contract of `serve`.
+        (false, None) => unsafe { sys::clone_into_namespaces(clone_into) },
+        // SAFETY: as above.
+        (true, Some(sandbox)) => unsafe { sys::clone_beside(sandbox.as_fd(), clone_into) },
+        (true, None) | (false, Some(_)) => Err(io::Error::from(io::ErrorKind::InvalidData)),
+    };
+    let cloned = cloned.doing(|| "cloning into new namespaces")?;
     let (pid, pidfd) = match cloned {
         Cloned::Child => {
             drop((setup, channel));
@@ -90,10 +97,12 @@ fn equip(
     pid: i32,
     setup: BorrowedFd<'_>,
 ) -> Result<OwnedFd, Failure> {
-    let map = format!("0 {} {IDS_PER_SANDBOX}\n", request.first_id);
-    for file in ["uid_map", "gid_map"] {
-        let path = format!("/proc/{pid}/{file}");
-        fs::write(&path, &map).doing(|| format!("writing {path}"))?;
+    if !request.beside {
+        let map = format!("0 {} {IDS_PER_SANDBOX}\n", request.first_id);
+        for file in ["uid_map", "gid_map"] {
+            let path = format!("/proc/{pid}/{file}");
+            fs::write(&path, &map).doing(|| format!("writing {path}"))?;
+        }
     }
     let path = format!("/proc/{pid}/ns/user");
     let userns = OwnedFd::from(File::open(&path).doing(|| format!("opening {path}"))?);
@@ -106,7 +115,7 @@ fn equip(
     wire::send(setup, GO, &[root.as_fd(), helper.as_fd()]).doing(|| "handing the root over")?;
     drop((root, helper));
     // The child mounts meanwhile, on another processor if there is one.
-    if let Some(link) = &request.link {
+    if let Some(link) = request.link.as_ref().filter(|_| !request.beside) {
         connect(link, pid)?;
         wire::send(setup, LINKED, &[]).doing(|| "handing the network over")?;
     }
