@@ -1,6 +1,6 @@
 //! The messages themselves. Each names who sends it, and each under a lease can be sent again without harm.
 
-use airlock_domain::plan::StepWhen;
+use airlock_domain::plan::{AutoRerun, StepWhen};
 use airlock_domain::state::{SliceStatus, StepStatus};
 use airlock_domain::{AgentId, ArtifactId, JobId, PipelineId, Timestamp, WorkflowId};
 use serde::{Deserialize, Serialize};
@@ -117,6 +117,9 @@ pub enum StepWork {
         background: bool,
         /// Silence after which it is stopped, in milliseconds.
         no_output_timeout_ms: u64,
+        /// How often it is tried again when it fails.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        auto_rerun: Option<AutoRerun>,
     },
     /// Clone the source.
     Checkout {

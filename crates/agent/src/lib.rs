@@ -25,6 +25,7 @@ mod log_relay;
 mod paths;
 mod reporter;
 mod resource_class;
+mod retry;
 mod sandbox_run;
 mod slice;
 mod spin_up;

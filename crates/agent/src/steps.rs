@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use airlock_agent_protocol::{JobSpec, StepSpec, StepWork};
 use airlock_domain::limits::STOP_GRACE_MS;
+use airlock_domain::plan::AutoRerun;
 use airlock_domain::state::{SliceStatus, StepStatus};
 use airlock_sandbox::Sandbox;
 use airlock_sandbox::channel::{StartStep, StepEnd, ToInit};
@@ -20,7 +21,7 @@ use crate::reporter::{Reporter, RunningStep, Wire};
 use crate::slice::{Outcome, end, numbered};
 use crate::spin_up::SpunUp;
 use crate::verdict::{self, Counted, Cut, Standing, Verdict};
-use crate::{checkout, environment};
+use crate::{checkout, environment, retry};
 
 /// The steps of one slice in one sandbox.
 pub(crate) struct Steps<'a> {
@@ -47,6 +48,14 @@ enum Ended {
     Cut(Cut),
     /// The sandbox is gone.
     Gone(String),
+}
+
+/// How a pause between two tries ended.
+enum Paused {
+    Over,
+    Cut(Cut),
+    /// The sandbox is gone.
+    Gone,
 }
 
 impl<'a> Steps<'a> {
@@ -97,6 +106,7 @@ impl<'a> Steps<'a> {
                 working_directory,
                 background,
                 no_output_timeout_ms,
+                auto_rerun,
             } => {
                 let directory = working_directory.as_ref().map_or_else(
                     || self.spec.working_directory.clone(),
@@ -116,7 +126,7 @@ impl<'a> Steps<'a> {
                     self.begin_background(&step.name, start).await;
                 } else {
                     let running = self.reporter.begin(number, &step.name, false);
-                    self.foreground(&step.name, running, start).await;
+                    self.foreground(&step.name, running, start, *auto_rerun).await;
                 }
             }
             StepWork::Checkout { path } => {
@@ -127,7 +137,7 @@ impl<'a> Steps<'a> {
                 );
                 let source = self.spec.source.as_ref();
                 match checkout::step(number, source, self.spun_up.key.as_ref(), directory) {
-                    Ok(start) => self.foreground(&step.name, running, start).await,
+                    Ok(start) => self.foreground(&step.name, running, start, None).await,
                     Err(error) => {
                         running.log().line(&format!("Error: {error}"));
                         let reason = format!("step '{}': {error}", step.name);
@@ -143,8 +153,41 @@ impl<'a> Steps<'a> {
         }
     }
 
-    /// Runs a step and waits for its end.
-    async fn foreground(&mut self, name: &str, running: RunningStep, start: StartStep) {
+    /// Runs a step and waits for its end; one that failed is tried again as often as it may be.
+    async fn foreground(
+        &mut self,
+        name: &str,
+        running: RunningStep,
+        start: StartStep,
+        again: Option<AutoRerun>,
+    ) {
+        let mut tried = 1;
+        let judged = loop {
+            let (judged, alive) = self.attempt(name, &running, start.clone()).await;
+            if let Some(reason) = &judged.reason {
+                running.log().line(&format!("\n{}", in_log(reason)));
+            }
+            let failed = matches!(judged.status, StepStatus::Failed | StepStatus::TimedOut);
+            let Some(AutoRerun { max, delay_ms }) =
+                again.filter(|again| alive && failed && self.standing.cut.is_none() && tried <= again.max)
+            else {
+                break judged;
+            };
+            running.log().line(&retry::announce(tried, max, delay_ms));
+            match self.pause(Duration::from_millis(delay_ms)).await {
+                Paused::Over => tried += 1,
+                Paused::Gone => break judged,
+                Paused::Cut(cut) => {
+                    self.standing.cut = Some(cut);
+                    break verdict::of_cut(name, cut);
+                }
+            }
+        };
+        self.settle(running, retry::with_tries(judged, tried));
+    }
+
+    /// Runs a step once; says what its end means and whether the sandbox is still there.
+    async fn attempt(&mut self, name: &str, running: &RunningStep, start: StartStep) -> (Verdict, bool) {
         let number = start.step;
         let before = self.sandbox.usage();
         self.spun_up.inside.listen(number, running.log());
@@ -162,24 +205,44 @@ impl<'a> Steps<'a> {
             after: self.sandbox.usage(),
             limits: &self.spun_up.limits,
         };
-        let judged = match ended {
-            Ended::ByItself(end) => verdict::of_end(name, &end, counted),
+        match ended {
+            Ended::ByItself(end) => (verdict::of_end(name, &end, counted), true),
             Ended::Cut(cut) => {
                 self.standing.cut = Some(cut);
-                verdict::of_cut(name, cut)
+                (verdict::of_cut(name, cut), true)
             }
-            Ended::Gone(reason) => match counted.out_of_memory() {
-                Some(memory) => failed(SliceStatus::Failed, format!("step '{name}' was killed: {memory}")),
-                None => failed(
-                    SliceStatus::InfrastructureFail,
-                    format!("step '{name}' was cut off: {reason}"),
-                ),
-            },
-        };
-        if let Some(reason) = &judged.reason {
-            running.log().line(&format!("\n{}", in_log(reason)));
+            Ended::Gone(reason) => {
+                let judged = match counted.out_of_memory() {
+                    Some(memory) => {
+                        failed(SliceStatus::Failed, format!("step '{name}' was killed: {memory}"))
+                    }
+                    None => failed(
+                        SliceStatus::InfrastructureFail,
+                        format!("step '{name}' was cut off: {reason}"),
+                    ),
+                };
+                (judged, false)
+            }
         }
-        self.settle(running, judged);
+    }
+
+    /// Lets time pass between two tries of a step; what goes on beside it is attended to.
+    async fn pause(&mut self, length: Duration) -> Paused {
+        let until = Instant::now() + length;
+        loop {
+            tokio::select! {
+                biased;
+                cause = self.wire.leash.stopped() => return Paused::Cut(Cut::Stopped(cause)),
+                () = sleep_until(self.run_until) => return Paused::Cut(Cut::RunTime(self.spec.run_time_ms)),
+                event = self.spun_up.inside.event() => match event {
+                    Event::Finished { step, end } => self.background_ended(step, &end),
+                    Event::Halt => self.standing.halted = true,
+                    Event::Ready => {}
+                    Event::Gone(_) => return Paused::Gone,
+                },
+                () = sleep_until(until) => return Paused::Over,
+            }
+        }
     }
 
     /// Reports a step and remembers a failure.

@@ -6,6 +6,7 @@ mod artifacts;
 mod checkout;
 mod ending;
 mod https;
+mod inventory;
 mod server;
 mod single;
 mod steps;

@@ -72,6 +72,11 @@ impl Server {
         }
     }
 
+    /// Forgets the job before, which has ended.
+    pub(crate) fn forget(&self) {
+        *self.rows() = Rows::default();
+    }
+
     /// Runs a job to its end.
     pub(crate) async fn run(&self, assignment: Assignment) -> FinishRequest {
         self.offer(assignment);

@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 
 use airlock_agent::{Agent, AgentConfig, AgentOptions, ImageStore, Network};
 use airlock_agent_protocol::{Assignment, JobSpec, Lease, SecretValue, StepSpec, StepWork};
-use airlock_domain::plan::StepWhen;
+use airlock_domain::plan::{AutoRerun, StepWhen};
 use airlock_domain::{AgentId, JobId, PipelineId, Secret, WorkflowId};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
@@ -72,6 +72,21 @@ pub(crate) fn busybox_root(root: &Path) {
         if applet != "busybox" {
             symlink("busybox", root.join("bin").join(applet)).expect("linked");
         }
+    }
+}
+
+/// The same with bash, which most images have, as the machine's own and its libraries.
+pub(crate) fn bash_root(root: &Path) {
+    busybox_root(root);
+    fs::copy("/bin/bash", root.join("bin/bash")).expect("bash on this machine");
+    let needed = Command::new("ldd").arg("/bin/bash").output().expect("ldd runs");
+    for library in String::from_utf8_lossy(&needed.stdout)
+        .split_whitespace()
+        .filter(|word| word.starts_with('/'))
+    {
+        let inside = root.join(library.trim_start_matches('/'));
+        fs::create_dir_all(inside.parent().expect("a directory")).expect("made");
+        fs::copy(library, inside).expect("copied");
     }
 }
 
@@ -188,6 +203,7 @@ pub(crate) fn run(name: &str, command: &str) -> StepSpec {
             working_directory: None,
             background: false,
             no_output_timeout_ms: 600_000,
+            auto_rerun: None,
         },
     }
 }
@@ -196,10 +212,56 @@ pub(crate) fn when(when: StepWhen, step: StepSpec) -> StepSpec {
     StepSpec { when, ..step }
 }
 
-/// The same step with a change to what it runs.
+/// The same step in the background.
 pub(crate) fn background(mut step: StepSpec) -> StepSpec {
     if let StepWork::Run { background, .. } = &mut step.work {
         *background = true;
+    }
+    step
+}
+
+/// The same step with its own shell.
+pub(crate) fn with_shell(words: &[&str], mut step: StepSpec) -> StepSpec {
+    if let StepWork::Run { shell, .. } = &mut step.work {
+        *shell = words.iter().map(|word| (*word).to_owned()).collect();
+    }
+    step
+}
+
+/// The same step with a variable of its own.
+pub(crate) fn with_variable(name: &str, value: &str, mut step: StepSpec) -> StepSpec {
+    if let StepWork::Run { environment, .. } = &mut step.work {
+        environment.push((name.to_owned(), value.to_owned()));
+    }
+    step
+}
+
+/// The same step in a directory of its own.
+pub(crate) fn inside(directory: &str, mut step: StepSpec) -> StepSpec {
+    if let StepWork::Run {
+        working_directory, ..
+    } = &mut step.work
+    {
+        *working_directory = Some(directory.to_owned());
+    }
+    step
+}
+
+/// The same step, tried again when it fails.
+pub(crate) fn again(max: u32, delay_ms: u64, mut step: StepSpec) -> StepSpec {
+    if let StepWork::Run { auto_rerun, .. } = &mut step.work {
+        *auto_rerun = Some(AutoRerun { max, delay_ms });
+    }
+    step
+}
+
+/// The same step, stopped after this silence.
+pub(crate) fn silent_for(ms: u64, mut step: StepSpec) -> StepSpec {
+    if let StepWork::Run {
+        no_output_timeout_ms, ..
+    } = &mut step.work
+    {
+        *no_output_timeout_ms = ms;
     }
     step
 }

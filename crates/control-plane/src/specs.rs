@@ -195,7 +195,7 @@ fn step_spec(step: &Step) -> Option<StepSpec> {
             working_directory,
             background,
             no_output_timeout_ms,
-            auto_rerun: _,
+            auto_rerun,
             deploy: _,
         } => StepWork::Run {
             command: command.clone(),
@@ -207,6 +207,7 @@ fn step_spec(step: &Step) -> Option<StepSpec> {
             working_directory: working_directory.clone(),
             background: *background,
             no_output_timeout_ms: *no_output_timeout_ms,
+            auto_rerun: *auto_rerun,
         },
         // The method only says how much of the history is fetched at once; the agent fetches what it takes.
         StepBody::Checkout { path, method: _ } => StepWork::Checkout { path: path.clone() },

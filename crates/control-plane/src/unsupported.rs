@@ -182,9 +182,6 @@ fn of_container(settings: &ContainerSettings, place: Place, job: Option<&str>, f
 
 fn of_step(step: &Step, slices: u32, job: Option<&str>, found: &mut Found) {
     let what = match &step.body {
-        StepBody::Run {
-            auto_rerun: Some(_), ..
-        } => "failed steps are not run again by themselves yet",
         StepBody::Run { deploy: true, .. } if slices > 1 => {
             "a `deploy` step does not wait for the job's other slices; use a `run` step in a job of its own"
         }
@@ -245,7 +242,6 @@ The config is in order, but this version of Airlock cannot run all of it yet:
 .circleci/config.yml:5:22: steps run as the image's user; another `user` is not taken yet (job 'a' and 1 more)
 .circleci/config.yml:5:80: service containers are not run yet (job 'a' and 1 more)
 .circleci/config.yml:7:9: caches are not kept yet (job 'a' and 1 more)
-.circleci/config.yml:8:9: failed steps are not run again by themselves yet (job 'a' and 1 more)
 .circleci/config.yml:10:9: jobs are not given a Docker engine yet (job 'a' and 1 more)
 .circleci/config.yml:12:7: only the `docker` executor runs jobs here (job 'm')
 .circleci/config.yml:12:7: resource classes of machines of one's own are not known yet (job 'm')

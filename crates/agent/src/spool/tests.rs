@@ -82,7 +82,11 @@ fn a_writer_without_room_waits_for_an_acknowledgement() {
     assert_eq!(spool.level().end, 2 * size as u64, "the budget holds");
     spool.release(2);
     std::thread::yield_now();
-    assert_eq!(spool.level().end, 2 * size as u64, "two bytes are no room for four");
+    assert_eq!(
+        spool.level().end,
+        2 * size as u64,
+        "two bytes are no room for four"
+    );
     spool.release(4);
     writer.join().expect("wrote");
     assert_eq!(spool.read(2 * size as u64, 99).expect("read"), &b"last"[..]);
