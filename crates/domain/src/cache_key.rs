@@ -46,6 +46,17 @@ pub const FIELDS: &[&str] = &[
 /// Functions.
 pub const FUNCTIONS: &[&str] = &["arch", "checksum", "epoch", "round"];
 
+impl Template {
+    /// How many characters of the key are known without a job.
+    pub fn fixed_chars(&self) -> usize {
+        let text = |piece: &Piece| match piece {
+            Piece::Text(text) => text.chars().count(),
+            Piece::Value(_) => 0,
+        };
+        self.pieces.iter().map(text).sum()
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Piece {
     Text(String),

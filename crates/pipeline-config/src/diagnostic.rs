@@ -194,6 +194,11 @@ impl Code {
         self.0.starts_with("yaml-")
     }
 
+    /// Whether the service's schema would have refused it.
+    pub(crate) fn is_of_shape(self) -> bool {
+        [Self::UNKNOWN_KEY, Self::MISSING_KEY, Self::WRONG_TYPE].contains(&self)
+    }
+
     /// The code as text.
     pub fn as_str(self) -> &'static str {
         self.0

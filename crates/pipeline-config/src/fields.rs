@@ -88,11 +88,27 @@ impl<'s> Compiler<'s> {
                 } else {
                     Draft::error(Code::UNKNOWN_KEY, pair.key, message)
                 };
+                if keys::STEPS.contains(&pair.name) && keys().any(|key| key.name == "steps") {
+                    self.sink.emit_in(scope, Self::step_as_key(pair, draft, scope));
+                    return None;
+                }
                 self.sink.emit_in(scope, draft.did_you_mean(pair.name, &names));
                 return suggest::nearest(pair.name, keys().map(|key| key.name).filter(absent));
             }
         }
         None
+    }
+
+    /// A step beside `steps` instead of below it. Version 2 of the language let jobs have such keys, and so they stand in
+    /// configs that ran for years.
+    fn step_as_key(pair: &Pair<'s>, refused: Draft, scope: &Scope<'s>) -> Draft {
+        let draft = if scope.templates {
+            refused
+        } else {
+            let message = format!("`{}` is a step, and has no effect here", pair.name);
+            Draft::warning(Code::IGNORED, pair.key, message)
+        };
+        draft.hint(format!("write it as a step, below `steps`: `- {}`", pair.name))
     }
 
     /// Reports that a value has another shape than its field wants.
@@ -261,7 +277,7 @@ impl<'s> Fields<'s> {
             return None;
         }
         Some(Field {
-            name: pair.name,
+            name,
             key: pair.key,
             view: pair.value.clone(),
             value,

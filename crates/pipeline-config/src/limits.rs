@@ -109,3 +109,12 @@ pub const MAX_SERIAL_GROUP_CHARS: usize = 512;
 
 /// Longest time caches of a job can be kept, in days: what CircleCI's pattern takes.
 pub const MAX_CACHE_RETENTION_DAYS: u32 = 30;
+
+/// Most different contexts of one config: CircleCI's number.
+pub const MAX_CONTEXTS: usize = 100;
+
+/// Longest key of a cache: CircleCI's number. What templates become is known only to the job; the rest counts here.
+pub const MAX_CACHE_KEY_CHARS: usize = 900;
+
+/// Most further places shown where one missing thing is wanted again and again.
+pub const MAX_SHOWN_USES: usize = 20;

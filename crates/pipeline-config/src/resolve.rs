@@ -32,10 +32,7 @@ impl<'s> Compiler<'s> {
                 sequence,
                 scope: Rc::clone(&scope),
             }),
-            NodeKind::Mapping(mapping) => Shape::Map(Map {
-                mapping,
-                scope: Rc::clone(&scope),
-            }),
+            NodeKind::Mapping(mapping) => Shape::Map(Map::new(mapping, &scope)),
             NodeKind::Scalar(scalar) if scope.templates && template::has_tags(scalar.text) => {
                 if scope.unknown {
                     return Resolved {
@@ -342,16 +339,36 @@ impl<'s> ScopeNames<'_, 's> {
 
     fn parameter(&self, name: &str) -> Value<'s> {
         let Some(parameters) = &self.view.scope.parameters else {
-            let message = format!("Arguments referenced without declared parameters: parameters.{name}");
-            return self.unknown(&format!("parameters.{name}"), message, &["pipeline.parameters"]);
+            return self.undeclared(name, &[], "only jobs, commands and executors have parameters");
         };
         if let Some(value) = parameters.get(name) {
             return value.clone().unnamed();
         }
-        let message = format!("Arguments referenced without declared parameters: parameters.{name}");
         let candidates: Vec<String> = parameters.keys().map(|key| format!("parameters.{key}")).collect();
         let candidates: Vec<&str> = candidates.iter().map(String::as_str).collect();
-        self.unknown(&format!("parameters.{name}"), message, &candidates)
+        self.undeclared(
+            name,
+            &candidates,
+            "declare it under `parameters:` of what this stands in",
+        )
+    }
+
+    /// A parameter that nobody declared here; the pipeline may have one of this name.
+    fn undeclared(&self, name: &str, candidates: &[&str], advice: &str) -> Value<'s> {
+        let full = format!("parameters.{name}");
+        let message = format!("Arguments referenced without declared parameters: {full}");
+        let draft = Draft::error(Code::UNKNOWN_VALUE, self.place(0), message).hint(advice);
+        let of_pipeline = format!("pipeline.{full}");
+        let is_of_pipeline = self.view.scope.definitions.orb.is_none() && self.declares(&of_pipeline);
+        let draft = if is_of_pipeline {
+            draft
+                .hint(format!("did you mean `{of_pipeline}`?"))
+                .rename(&full, &of_pipeline)
+        } else {
+            draft.did_you_mean(&full, candidates)
+        };
+        self.compiler.sink.emit_in(&self.view.scope, draft);
+        Value::Broken
     }
 
     fn pipeline_parameter(&self, name: &str) -> Value<'s> {

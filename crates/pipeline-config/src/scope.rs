@@ -166,6 +166,8 @@ pub(crate) struct List<'s> {
 pub(crate) struct Map<'s> {
     pub(crate) mapping: Mapping<'s>,
     pub(crate) scope: Rc<Scope<'s>>,
+    /// The key that the others should stand below, where they stand beside it: it is none of them.
+    pub(crate) above: Option<&'s str>,
 }
 
 impl<'s> List<'s> {
@@ -175,8 +177,26 @@ impl<'s> List<'s> {
 }
 
 impl<'s> Map<'s> {
-    pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = Pair<'s>> + '_ {
-        self.mapping.iter().map(|entry| self.pair(entry))
+    /// All of a map's keys.
+    pub(crate) fn new(mapping: Mapping<'s>, scope: &Rc<Scope<'s>>) -> Self {
+        Self {
+            mapping,
+            scope: Rc::clone(scope),
+            above: None,
+        }
+    }
+
+    /// The keys that stand beside one and mean to stand below it.
+    pub(crate) fn below(&self, above: &'s str) -> Self {
+        Self {
+            above: Some(above),
+            ..self.clone()
+        }
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Pair<'s>> + '_ {
+        let pairs = self.mapping.iter().map(|entry| self.pair(entry));
+        pairs.filter(|pair| Some(pair.name) != self.above)
     }
 
     fn pair(&self, entry: Entry<'s>) -> Pair<'s> {

@@ -8,7 +8,7 @@ use airlock_yaml_tree::{FileId, Place, Tree};
 
 use crate::anchors::Anchors;
 use crate::diagnostic::{Code, Diagnostic, Edit, Fix, Position, Related, Severity};
-use crate::limits::{MAX_DIAGNOSTICS, MAX_UNTOLD};
+use crate::limits::{MAX_DIAGNOSTICS, MAX_SHOWN_USES, MAX_UNTOLD};
 use crate::mending::{self, Change};
 use crate::scope::{Call, Scope};
 use crate::suggest;
@@ -122,6 +122,8 @@ pub(crate) struct Sink<'s> {
     from: Cell<Option<Place>>,
     /// Whether errors are taken as warnings.
     lenient: Cell<bool>,
+    /// Where in `found` the diagnostics are that gather all places of one cause, by that cause.
+    gathered: RefCell<BTreeMap<String, usize>>,
 }
 
 impl<'s> Sink<'s> {
@@ -137,6 +139,7 @@ impl<'s> Sink<'s> {
             declared: RefCell::default(),
             from: Cell::new(None),
             lenient: Cell::new(false),
+            gathered: RefCell::default(),
         }
     }
 
@@ -265,7 +268,9 @@ impl<'s> Sink<'s> {
     /// Takes a diagnostic found while following calls; adds the places of those calls that passed something on.
     pub(crate) fn emit_in(&self, scope: &Scope<'_>, mut draft: Draft) {
         const SHOWN_CALLS: usize = 3;
-        let shown = |call: &&Call| call.has_arguments || call.enters;
+        // The service names every call that led to a name it cannot find.
+        let names_all = [Code::UNKNOWN_COMMAND, Code::UNKNOWN_EXECUTOR].contains(&draft.code);
+        let shown = |call: &&Call| names_all || call.has_arguments || call.enters;
         let mut left = SHOWN_CALLS;
         // The call in the config that led into an orb is shown however far away it is.
         let mut wanted = self.is_of_orb(draft.place);
@@ -279,6 +284,36 @@ impl<'s> Sink<'s> {
             draft = draft.related(call.place, calling(&call.what));
         }
         self.emit(draft);
+    }
+
+    /// Takes a diagnostic of which there is one for a cause: found again, it is one more place of the first one. `use_of`
+    /// says what wants it there.
+    pub(crate) fn emit_once_for(&self, cause: String, scope: &Scope<'_>, draft: Draft, use_of: &str) {
+        let known = self.gathered.borrow().get(&cause).copied();
+        let Some(at) = known else {
+            let before = self.found.borrow().len();
+            self.emit_in(scope, draft);
+            if self.found.borrow().len() > before {
+                self.gathered.borrow_mut().insert(cause, before);
+            }
+            return;
+        };
+        let position = self.position(draft.place);
+        let mut found = self.found.borrow_mut();
+        let Some(first) = found.get_mut(at) else { return };
+        if !self.lenient.get() {
+            // What is a warning where nothing runs is an error where something does.
+            first.severity = Severity::Error;
+            self.errors.set(true);
+        }
+        let is_told =
+            first.position == position || first.related.iter().any(|other| other.position == position);
+        if !is_told && first.related.len() < MAX_SHOWN_USES {
+            first.related.push(Related {
+                message: format!("{use_of} is wanted here"),
+                position,
+            });
+        }
     }
 
     /// Takes what is missing to an orb and was not needed: a warning where the config imports that orb.
@@ -355,7 +390,10 @@ impl<'s> Sink<'s> {
         found.remove(at);
         let mut seen = self.seen.borrow_mut();
         seen.retain(|_, place| *place != at);
+        let mut gathered = self.gathered.borrow_mut();
+        gathered.retain(|_, place| *place != at);
         seen.values_mut()
+            .chain(gathered.values_mut())
             .filter(|place| **place > at)
             .for_each(|place| *place -= 1);
         true

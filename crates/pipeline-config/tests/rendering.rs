@@ -14,6 +14,8 @@ fn plain(text: &str) -> String {
     render::text(&diagnostics, &[source], render::Color::Never)
 }
 
+const WRONG_VERSION: &str = "version: 3\njobs: {build: {docker: [image: x], steps: [checkout]}}\n";
+
 #[test]
 fn a_long_line_is_shown_around_the_place() {
     let text = format!(
@@ -33,11 +35,13 @@ fn a_long_line_is_shown_around_the_place() {
 #[test]
 fn tabs_and_wide_characters_keep_the_caret_in_place() {
     insta::assert_snapshot!(plain("version: 2.1\njobs: {build: {docker: [image: \"日本\"],\tstep: []}}\n"), @r#"
-    error[bad-name]: image '日本' may hold only letters, digits and - _ . / : @ + $ { }
+    warning[bad-name]: image '日本' may hold only letters, digits and - _ . / : @ + $ { }
      --> config.yml:2:32
       |
     2 | jobs: {build: {docker: [image: "日本"], step: []}}
       |                                ^^^^^^
+      |
+      = help: there can be none of this name; jobs that run there fail
 
     error[unknown-key]: extraneous key [step] is not permitted in job `build`
      --> config.yml:2:39
@@ -52,7 +56,7 @@ fn tabs_and_wide_characters_keep_the_caret_in_place() {
 
 #[test]
 fn colours_only_when_asked_for() {
-    let (diagnostics, source) = diagnostics("version: 3\n");
+    let (diagnostics, source) = diagnostics(WRONG_VERSION);
     let sources = [source];
     assert!(render::text(&diagnostics, &sources, render::Color::Always).contains('\u{1b}'));
     assert!(!render::text(&diagnostics, &sources, render::Color::Never).contains('\u{1b}'));
@@ -60,14 +64,14 @@ fn colours_only_when_asked_for() {
 
 #[test]
 fn a_file_that_is_not_at_hand_is_named_all_the_same() {
-    let (diagnostics, _) = diagnostics("version: 3\n");
+    let (diagnostics, _) = diagnostics(WRONG_VERSION);
     let text = render::text(&diagnostics, &[], render::Color::Never);
     assert!(text.contains("config.yml:1"), "{text}");
 }
 
 #[test]
 fn json() {
-    let (diagnostics, _) = diagnostics("version: 3\n");
+    let (diagnostics, _) = diagnostics(WRONG_VERSION);
     insta::assert_snapshot!(render::json(&diagnostics), @r#"
     [
       {
@@ -94,9 +98,18 @@ fn json() {
 
 #[test]
 fn the_summary_counts() {
-    let (one, _) = diagnostics("version: 3\n");
+    let (one, _) = diagnostics(WRONG_VERSION);
     assert_eq!(render::summary(&one), "1 error");
     assert_eq!(render::summary(&[]), "");
     let twice = [one.clone(), one].concat();
     assert_eq!(render::summary(&twice), "2 errors");
+}
+
+#[test]
+fn the_summary_has_the_words_people_look_for() {
+    let (wrong, _) = diagnostics("version: 2.1\njobs: {build: {docker: [image: x], step: [], stepz: []}}\n");
+    assert_eq!(
+        render::summary(&wrong),
+        "2 errors (ERROR IN CONFIG FILE: 2 schema violations found)"
+    );
 }

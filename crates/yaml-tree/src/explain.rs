@@ -24,6 +24,9 @@ pub(crate) fn explain(source: &str, broken: &Break, open: &[Open]) -> Problem {
     if let Some(problem) = scene.conflict() {
         return problem;
     }
+    if let Some(problem) = scene.left_open(&broken.cause) {
+        return problem;
+    }
     let problem = scene.problem(&broken.cause);
     let told = matches!(
         broken.cause,
@@ -195,6 +198,33 @@ impl Scene<'_> {
             )
             .hint("decide between the two sides and remove the marks"),
         )
+    }
+
+    /// A bracket without its partner before lines that cannot be inside of it: the place is the bracket's, not where
+    /// reading on at last made no sense.
+    fn left_open(&self, cause: &Cause) -> Option<Problem> {
+        let follows = matches!(
+            cause,
+            Cause::MapSeparator | Cause::ListSeparator | Cause::Colon | Cause::ItemInBrackets
+        );
+        let bracket = self.bracket.filter(|_| follows)?.start as usize;
+        let own = Line::at(self.source, bracket);
+        if self.offset <= own.end() {
+            return None;
+        }
+        // Nothing inside a bracket is indented less than the line it is opened in, or as much with a key in it.
+        let between = self.source.get(own.end()..self.line.end())?.lines();
+        let leaves = between.filter(|line| !line.trim().is_empty()).any(|line| {
+            let line = Line { start: 0, text: line };
+            let is_key = line.code().trim_end().ends_with(':') || line.code().contains(": ");
+            line.indentation() < own.indentation() || line.indentation() == own.indentation() && is_key
+        });
+        let sign = self.source[bracket..].chars().next().unwrap_or('[');
+        leaves.then(|| {
+            self.error_at(bracket, format!("the bracket `{sign}` is not closed"))
+                .related(self.here(), "what follows was read as part of it up to here")
+                .hint("add the closing bracket")
+        })
     }
 
     /// A colon where no key can be: a second one in a value, or text above that goes on into this line.

@@ -31,7 +31,7 @@ impl<'s> Compiler<'s> {
         };
         let map = self.map(&root, "a config")?;
         let top = Fields::open(&map, start, "the config");
-        let templates = self.version(&top, root.place)?;
+        let templates = self.version(&top, root.place);
         self.check_top(&map, templates);
         self.record_top(&map);
         if templates {
@@ -138,8 +138,10 @@ impl<'s> Compiler<'s> {
         self.sink.emit_in(scope, draft);
     }
 
-    /// Whether the file is of version 2.1, where `<< >>` means something.
-    fn version(&self, top: &Fields<'s>, root: Place) -> Option<bool> {
+    /// Whether the file is of version 2.1, where `<< >>` means something. One that does not say is read as if it were, to
+    /// find what else is wrong.
+    fn version(&self, top: &Fields<'s>, root: Place) -> bool {
+        const NEWEST: bool = true;
         let Some(field) = top.get(self, "version") else {
             let draft = Draft::error(
                 Code::MISSING_KEY,
@@ -149,18 +151,20 @@ impl<'s> Compiler<'s> {
             .hint("add `version: 2.1` at the top")
             .maybe_fix(self.first_line(root, "version: 2.1"));
             self.sink.emit(draft);
-            return None;
+            return NEWEST;
         };
-        let text = self.text(&field.value, "`version`")?;
+        let Some(text) = self.text(&field.value, "`version`") else {
+            return NEWEST;
+        };
         match text.trim() {
-            "2" | "2.0" => Some(false),
-            "2.1" => Some(true),
+            "2" | "2.0" => false,
+            "2.1" => NEWEST,
             other => {
                 let message = format!("there is no version `{other}` of the config language");
                 let draft = Draft::error(Code::VERSION, field.value.place, message)
                     .hint("write `version: 2.1`; 2 and 2.0 are known too");
                 self.sink.emit(draft);
-                None
+                NEWEST
             }
         }
     }

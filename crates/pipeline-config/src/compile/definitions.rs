@@ -236,13 +236,28 @@ impl<'s> Compiler<'s> {
                     draft = draft.related(*place, format!("Error calling workflow: '{workflow}'"));
                 }
                 drop(workflow);
-                self.sink.emit_in(scope, draft);
+                self.tell_unknown(draft, name, scope);
                 let near = self.meant(element, name, &scope.definitions).name?;
                 match self.find(element, &near, place, scope) {
                     Search::Found(found) => Some(found),
                     Search::Unknown | Search::Reported => None,
                 }
             }
+        }
+    }
+
+    /// Tells of a name that nothing has. An orb that is not imported is told of once, with all that wants it.
+    pub(crate) fn tell_unknown(&self, draft: Draft, name: &str, scope: &Scope<'s>) {
+        let home = &scope.definitions;
+        let aliases = home.orbs.keys().copied();
+        match name.split_once('/') {
+            Some((alias, _))
+                if !home.orbs.contains_key(alias) && suggest::nearest(alias, aliases).is_none() =>
+            {
+                let cause = format!("{}/{alias}", home.orb.as_deref().unwrap_or_default());
+                self.sink.emit_once_for(cause, scope, draft, &format!("`{name}`"));
+            }
+            Some(_) | None => self.sink.emit_in(scope, draft),
         }
     }
 

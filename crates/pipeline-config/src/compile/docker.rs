@@ -58,7 +58,7 @@ impl<'s> Compiler<'s> {
         let image = fields.need(self, "image", "add `image: …`")?;
         let text = self.text(&image.value, "`image`")?;
         Some(Container {
-            image: self.name(text.trim(), image.value.place, &image.value.scope, ImageName::new)?,
+            image: self.name_of_place(text.trim(), image.value.place, &image.value.scope, ImageName::new)?,
             place: self.sink.plan_place(image.value.place),
             settings,
         })

@@ -2,7 +2,8 @@
 
 use std::rc::Rc;
 
-use airlock_domain::{EnvName, limits::ENV_VALUE_BYTES};
+use airlock_domain::EnvName;
+use airlock_domain::limits::{ENV_NAME_BYTES, ENV_VALUE_BYTES};
 use airlock_yaml_tree::Place;
 
 use super::Compiler;
@@ -38,9 +39,22 @@ impl<'s> Compiler<'s> {
     pub(crate) fn environment(&self, fields: &Fields<'s>) -> Variables {
         let mut variables = Variables::new();
         for one in self.assignments(fields) {
-            if let Some(name) = self.name(&one.name, one.place, &one.scope, EnvName::new) {
-                merge(&mut variables, vec![(name, one.value)]);
-            }
+            let error = match EnvName::new(one.name.clone()) {
+                Ok(name) => {
+                    merge(&mut variables, vec![(name, one.value)]);
+                    continue;
+                }
+                Err(error) => error,
+            };
+            let is_name = !one.name.trim().is_empty() && !one.name.contains(['=', '\0']);
+            let draft = if is_name && one.name.len() <= ENV_NAME_BYTES {
+                // CircleCI takes it; no shell ever sees it.
+                Draft::warning(Code::BAD_NAME, one.place, error.to_string())
+                    .hint("no shell has variables of such names, so steps do not get it")
+            } else {
+                Draft::error(Code::BAD_NAME, one.place, error.to_string())
+            };
+            self.sink.emit_in(&one.scope, draft);
         }
         variables
     }

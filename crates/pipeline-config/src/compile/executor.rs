@@ -34,7 +34,8 @@ const KINDS: [&str; 3] = ["docker", "machine", "macos"];
 impl<'s> Compiler<'s> {
     /// The settings of a job: those of its executor, then its own.
     pub(crate) fn job_settings(&self, fields: &Fields<'s>) -> Settings {
-        let base = fields.get(self, "executor").map(|field| self.reference(&field));
+        let base = fields.get(self, "executor");
+        let base = base.map(|field| fields.scope.templates.then(|| self.reference(&field)).flatten());
         let own = self.settings(fields);
         let mut settings = match base {
             // An executor that could not be found has been reported.
@@ -53,7 +54,7 @@ impl<'s> Compiler<'s> {
         merge(&mut settings.environment, own.environment);
         if !settings.named && !own.named {
             let message = format!(
-                "required key [docker] not found in {}: it names no place to run",
+                "required key [docker] not found in {}: it names no place to run (0 subschemas matched instead of one)",
                 fields.what
             );
             let draft = Draft::error(Code::MISSING_KEY, fields.place, message)
@@ -71,7 +72,7 @@ impl<'s> Compiler<'s> {
             .collect();
         if let [first, second, ..] = named.as_slice() {
             let message = format!(
-                "{} names both `{}` and `{}`",
+                "{} names both `{}` and `{}` (2 subschemas matched instead of one)",
                 fields.what, first.name, second.name
             );
             let draft = Draft::error(Code::BAD_VALUE, second.key, message)
@@ -93,6 +94,9 @@ impl<'s> Compiler<'s> {
             .get(self, "resource_class")
             .and_then(|field| Some((self.text(&field.value, "`resource_class`")?, field.value.place)))
             .or(settings.resource_class);
+        if let Some((class, place)) = &settings.resource_class {
+            self.check_class(class, *place, &fields.scope);
+        }
         settings.working_directory = fields
             .text(self, "working_directory")
             .filter(|text| !text.is_empty());
@@ -105,7 +109,9 @@ impl<'s> Compiler<'s> {
 
     /// A shell as text or as a list of words.
     pub(crate) fn shell(&self, value: &Resolved<'s>) -> Option<Vec<String>> {
-        self.words(value, "`shell`")
+        let words = self.words(value, "`shell`")?;
+        self.check_shell(value, &words);
+        Some(words)
     }
 
     /// `executor: name` or `executor: {name: …, arguments}`.
@@ -160,7 +166,9 @@ impl<'s> Compiler<'s> {
         let fields = self.fields(&map, definition.key, &what, EXECUTOR);
         let settings = self.settings(&fields);
         if !settings.named {
-            let message = format!("required key [docker] not found in {what}: it names no place to run");
+            let message = format!(
+                "required key [docker] not found in {what}: it names no place to run (0 subschemas matched instead of one)"
+            );
             let draft = Draft::error(Code::MISSING_KEY, definition.key, message)
                 .hint("add `docker:` with an `image`, `machine:` or `macos:`");
             self.sink.emit_in(&inner, draft);

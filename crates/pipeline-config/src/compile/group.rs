@@ -24,7 +24,7 @@ impl<'s> Compiler<'s> {
     pub(super) fn group(
         &self,
         definition: &Pair<'s>,
-        entry: &Entry<'_, 's>,
+        entry: &Entry<'_>,
         map: Option<&Map<'s>>,
         scope: &Rc<Scope<'s>>,
         out: &mut Vec<Instance>,

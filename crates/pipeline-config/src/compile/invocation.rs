@@ -13,6 +13,7 @@ use super::{Compiler, Element, Found, Search, matrix};
 use crate::diagnostic::Code;
 use crate::fields::Fields;
 use crate::keys::{APPROVAL_INVOCATION, INVOCATION};
+use crate::limits::MAX_CONTEXTS;
 use crate::scope::{Map, Pair, Resolved, Scope, Shape, View};
 use crate::sink::Draft;
 
@@ -48,10 +49,9 @@ pub(crate) struct Wanted {
 }
 
 /// One entry of a workflow or job group.
-pub(crate) struct Entry<'a, 's> {
+pub(crate) struct Entry<'a> {
     pub(crate) name: &'a str,
     pub(crate) place: Place,
-    body: Option<View<'s>>,
     /// The job group it stands in.
     pub(crate) inside: Option<&'a str>,
 }
@@ -78,24 +78,30 @@ impl<'s> Compiler<'s> {
                         let entry = Entry {
                             name: first.name,
                             place: first.key,
-                            body: None,
                             inside,
                         };
-                        self.invoke(&entry, &map.scope, out);
+                        let beside = first.value.node.is_null() && stands_beside(&pairs);
+                        let beside = beside.then(|| map.below(first.name));
+                        self.invoke(&entry, beside, &map.scope, out);
                     }
                     return;
                 };
-                let body = (!pair.value.node.is_null()).then(|| pair.value.clone());
-                self.invoke(
-                    &Entry {
-                        name: pair.name,
-                        place: pair.key,
-                        body,
-                        inside,
-                    },
-                    &map.scope,
-                    out,
-                );
+                let entry = Entry {
+                    name: pair.name,
+                    place: pair.key,
+                    inside,
+                };
+                let mut body = None;
+                if !pair.value.node.is_null() {
+                    body = self.map(
+                        &self.resolve(&pair.value),
+                        &format!("the entry of `{}`", pair.name),
+                    );
+                    if body.is_none() {
+                        return;
+                    }
+                }
+                self.invoke(&entry, body, &map.scope, out);
             }
             Shape::Written(scalar) if scalar.is_null() => {
                 let draft = Draft::error(Code::MISSING_KEY, value.place, "this entry names no job")
@@ -106,16 +112,12 @@ impl<'s> Compiler<'s> {
                 let Some(name) = self.text(&value, "an entry under `jobs`") else {
                     return;
                 };
-                self.invoke(
-                    &Entry {
-                        name: &name,
-                        place: value.place,
-                        body: None,
-                        inside,
-                    },
-                    &value.scope,
-                    out,
-                );
+                let entry = Entry {
+                    name: &name,
+                    place: value.place,
+                    inside,
+                };
+                self.invoke(&entry, None, &value.scope, out);
             }
         }
     }
@@ -127,9 +129,7 @@ impl<'s> Compiler<'s> {
             return;
         };
         let place = rest.first().map_or(first.key, |pair| pair.key);
-        let beside = rest
-            .iter()
-            .all(|pair| INVOCATION.iter().any(|key| key.name == pair.name));
+        let beside = stands_beside(pairs);
         let names: Vec<String> = rest.iter().map(|pair| format!("`{}`", pair.name)).collect();
         let names = names.join(", ");
         let draft = if beside {
@@ -148,14 +148,13 @@ impl<'s> Compiler<'s> {
             .emit_in(&value.scope, draft.related(first.key, "the entry begins here"));
     }
 
-    fn invoke(&self, entry: &Entry<'_, 's>, scope: &Rc<Scope<'s>>, out: &mut Vec<Instance>) {
-        let map = match &entry.body {
-            None => None,
-            Some(view) => match self.map(&self.resolve(view), &format!("the entry of `{}`", entry.name)) {
-                Some(map) => Some(map),
-                None => return,
-            },
-        };
+    fn invoke(
+        &self,
+        entry: &Entry<'_>,
+        map: Option<Map<'s>>,
+        scope: &Rc<Scope<'s>>,
+        out: &mut Vec<Instance>,
+    ) {
         if let Some(group) = scope.definitions.job_groups.get(entry.name) {
             self.group(group, entry, map.as_ref(), scope, out);
             return;
@@ -175,8 +174,8 @@ impl<'s> Compiler<'s> {
         for combination in &matrix.combinations {
             let inner = scope.with_matrix(matrix::values(combination));
             let map = Map {
-                mapping: map.mapping,
                 scope: Rc::clone(&inner),
+                ..map.clone()
             };
             out.push(self.instance(entry, Some(&map), &inner, combination, Some(group.clone())));
         }
@@ -184,7 +183,7 @@ impl<'s> Compiler<'s> {
 
     fn instance(
         &self,
-        entry: &Entry<'_, 's>,
+        entry: &Entry<'_>,
         map: Option<&Map<'s>>,
         scope: &Rc<Scope<'s>>,
         combination: &BTreeMap<String, Resolved<'s>>,
@@ -257,7 +256,7 @@ impl<'s> Compiler<'s> {
 
     fn called_job(
         &self,
-        entry: &Entry<'_, 's>,
+        entry: &Entry<'_>,
         fields: Option<&Fields<'s>>,
         scope: &Rc<Scope<'s>>,
         combination: &BTreeMap<String, Resolved<'s>>,
@@ -304,8 +303,24 @@ impl<'s> Compiler<'s> {
         };
         self.texts(&field.value, "`context`")
             .into_iter()
-            .filter_map(|(text, place)| self.name(&text, place, &fields.scope, ContextName::new))
+            .filter_map(|(text, place)| {
+                let name = self.name(&text, place, &fields.scope, ContextName::new)?;
+                self.count_context(text, place, &fields.scope);
+                Some(name)
+            })
             .collect()
+    }
+
+    /// Counts the different contexts of all workflows.
+    fn count_context(&self, name: String, place: Place, scope: &Scope<'s>) {
+        let mut contexts = self.contexts.borrow_mut();
+        let is_new = contexts.insert(name);
+        if is_new && contexts.len() == MAX_CONTEXTS + 1 {
+            let message = format!("this config names more than {MAX_CONTEXTS} different contexts");
+            let draft =
+                Draft::error(Code::LIMIT, place, message).hint("put what belongs together into one context");
+            self.sink.emit_in(scope, draft);
+        }
     }
 
     /// What an entry waits for.
@@ -365,4 +380,10 @@ impl<'s> Compiler<'s> {
         }
         outcomes
     }
+}
+
+/// Whether what stands beside an entry's first key are keys that should stand below it.
+fn stands_beside(pairs: &[Pair<'_>]) -> bool {
+    let is_key = |pair: &Pair<'_>| INVOCATION.iter().any(|key| key.name == pair.name);
+    pairs.iter().skip(1).all(is_key)
 }

@@ -84,6 +84,11 @@ impl<'s> Compiler<'s> {
         match self.job_type(&Fields::open(map, place, what))? {
             JobType::Build => {
                 let fields = self.fields(map, place, what, JOB);
+                for name in ["executor", "parameters"] {
+                    if let Some(field) = fields.get(self, name) {
+                        self.needs_2_1(&field, &fields.scope);
+                    }
+                }
                 self.build(&fields, call).map(|job| JobBody::Build(Box::new(job)))
             }
             JobType::Approval => {
@@ -183,7 +188,7 @@ impl<'s> Compiler<'s> {
     fn resource_class(&self, named: Option<(String, Place)>, fields: &Fields<'s>) -> Option<ResourceClass> {
         let (text, place) =
             named.unwrap_or_else(|| (self.inputs.default_resource_class.clone(), fields.place));
-        self.name(&text, place, &fields.scope, ResourceClass::new)
+        self.name_of_place(&text, place, &fields.scope, ResourceClass::new)
     }
 
     fn job_steps(&self, fields: &Fields<'s>, call: &JobCall<'_, 's>) -> Vec<Step> {

@@ -86,7 +86,7 @@ impl<'s> Compiler<'s> {
         if text.trim().is_empty() {
             return Some(None);
         }
-        self.name(text.trim(), value.place, &value.scope, ImageName::new)
+        self.name_of_place(text.trim(), value.place, &value.scope, ImageName::new)
             .map(Some)
     }
 

@@ -20,6 +20,7 @@ mod machine;
 mod matrix;
 mod name_rules;
 mod names;
+mod nearly_known;
 mod notes;
 mod parameters;
 mod record;
@@ -141,6 +142,8 @@ pub(crate) struct Compiler<'s> {
     no_parameters: BTreeMap<String, Value<'s>>,
     /// Definitions that were called, and steps that were looked at.
     used: RefCell<BTreeSet<Place>>,
+    /// The contexts that workflows name.
+    contexts: RefCell<BTreeSet<String>>,
 }
 
 impl<'s> Compiler<'s> {
@@ -158,6 +161,7 @@ impl<'s> Compiler<'s> {
             pipeline_parameters: OnceCell::new(),
             no_parameters: BTreeMap::new(),
             used: RefCell::default(),
+            contexts: RefCell::default(),
         }
     }
 

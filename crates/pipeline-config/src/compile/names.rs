@@ -28,6 +28,43 @@ impl<'s> Compiler<'s> {
     }
 }
 
+impl<'s> Compiler<'s> {
+    /// An image or a resource class. CircleCI takes any text when it compiles, and the job fails when it starts: a text
+    /// that cannot be the name of one is a warning, and gets `_` for what it cannot hold, which is the name of none either.
+    pub(crate) fn name_of_place<T>(
+        &self,
+        text: &str,
+        place: Place,
+        scope: &Scope<'s>,
+        make: impl Fn(String) -> Result<T, NameError>,
+    ) -> Option<T> {
+        let Err(error) = make(text.to_owned()) else {
+            return self.name(text, place, scope, make);
+        };
+        let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/' | ':' | '+');
+        let replaced: String = text.chars().map(|c| if allowed(c) { c } else { '_' }).collect();
+        let replaced = replaced.replace("..", "__");
+        let replaced = if replaced.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_') {
+            replaced
+        } else {
+            format!("_{replaced}")
+        };
+        // What follows an `@` is no name but a digest, which is right or wrong.
+        let found = make(replaced).ok().filter(|_| !text.contains('@'));
+        let Some(name) = found else {
+            return self.name(text, place, scope, make);
+        };
+        let hint = if text.contains(['<', '>']) {
+            "what stands between `<` and `>` is to be filled in; jobs that run there fail"
+        } else {
+            "there can be none of this name; jobs that run there fail"
+        };
+        let draft = Draft::warning(Code::BAD_NAME, place, error.to_string()).hint(hint);
+        self.sink.emit_in(scope, draft);
+        Some(name)
+    }
+}
+
 /// POSIX names of variables.
 pub(crate) fn is_variable_name(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')

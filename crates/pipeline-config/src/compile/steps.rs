@@ -6,7 +6,7 @@ use airlock_yaml_tree::Place;
 
 use super::{Compiler, Element, Search};
 use crate::diagnostic::Code;
-use crate::keys::{CONDITION, STEPS};
+use crate::keys::{CONDITION, STEPS, STEPS_OF_2_1};
 use crate::limits::{MAX_CALL_DEPTH, MAX_PLAN_STEPS};
 use crate::scope::{Map, Pair, Resolved, Scope, Shape, View};
 use crate::sink::Draft;
@@ -72,8 +72,25 @@ impl<'s> Compiler<'s> {
 
     fn map_item(&self, map: &Map<'s>, value: &Resolved<'s>, depth: usize, out: &mut Vec<Step>) {
         let pairs: Vec<Pair<'s>> = map.iter().collect();
+        if self.early_step(&pairs, map, value, depth, out) {
+            return;
+        }
         let [pair] = pairs.as_slice() else {
             self.several_keys(&pairs, value, &map.scope);
+            if let Some(first) = pairs.first().filter(|first| first.value.node.is_null()) {
+                // What stands beside the step was meant for it, and may hold more mistakes.
+                let called = Called {
+                    name: first.name,
+                    body: Some(Resolved {
+                        shape: Shape::Map(map.below(first.name)),
+                        ..value.clone()
+                    }),
+                    place: first.key,
+                    scope: &map.scope,
+                    depth,
+                };
+                self.step(&called, out);
+            }
             return;
         };
         let body = Some(self.resolve(&pair.value)).filter(|body| !body.is_absent());
@@ -98,7 +115,11 @@ impl<'s> Compiler<'s> {
         let names: Vec<String> = rest.iter().map(|pair| format!("`{}`", pair.name)).collect();
         let names = names.join(", ");
         let draft = if first.value.node.is_null() {
-            let message = format!("{names} stands beside `{}`, not below it", first.name);
+            let lost = match first.name {
+                "run" | "deploy" => ", which leaves it empty: required key [command] not found",
+                _ => "",
+            };
+            let message = format!("{names} stands beside `{}`, not below it{lost}", first.name);
             Draft::error(
                 Code::MISINDENTED,
                 rest.first().map_or(first.key, |pair| pair.key),
@@ -120,7 +141,8 @@ impl<'s> Compiler<'s> {
         self.sink.emit_in(scope, draft);
     }
 
-    fn step(&self, called: &Called<'_, 's>, out: &mut Vec<Step>) {
+    /// Compiles one step by its name.
+    pub(crate) fn step(&self, called: &Called<'_, 's>, out: &mut Vec<Step>) {
         // A local command may have the name of a built-in step; it hides it.
         match self.find(Element::Command, called.name, called.place, called.scope) {
             Search::Found(found) => {
@@ -137,6 +159,13 @@ impl<'s> Compiler<'s> {
         } else {
             called.name
         };
+        if !called.scope.templates && STEPS_OF_2_1.contains(&name) {
+            let message = format!("Cannot find a definition for command named {name}: it needs version 2.1");
+            let draft =
+                Draft::error(Code::VERSION, called.place, message).hint("write `version: 2.1` at the top");
+            self.sink.emit_in(called.scope, draft);
+            return;
+        }
         if STEPS.contains(&name) {
             self.record_step(name, called);
         }
@@ -189,7 +218,7 @@ impl<'s> Compiler<'s> {
                 }
             }
         };
-        self.sink.emit_in(called.scope, draft);
+        self.tell_unknown(draft, name, called.scope);
         if let Some(near) = near {
             // Reading on with the step that was meant finds what else is wrong.
             let called = Called {

@@ -61,10 +61,13 @@ impl<'s> Compiler<'s> {
         let fields = self.fields(&map, pair.key, &what, WORKFLOW);
         let schedules = self.schedules(&fields);
         let auto_reruns = self.auto_reruns(&fields);
-        let left_out = self.workflow_left_out(&fields)?;
-        // What the clock starts will run one day.
-        let is_possible = left_out.is_none();
-        let left_out = left_out.or_else(|| self.left_out_by_clock(pair.name, &schedules, &fields));
+        let decided = self.workflow_left_out(&fields);
+        // What the clock starts will run one day, and so may what has a condition that cannot be read.
+        let is_possible = decided.as_ref().is_none_or(Option::is_none);
+        let left_out = decided
+            .clone()
+            .flatten()
+            .or_else(|| self.left_out_by_clock(pair.name, &schedules, &fields));
         self.workflow_being_read
             .replace(Some((pair.name.to_owned(), pair.key)));
         let jobs = if is_possible {
@@ -74,6 +77,7 @@ impl<'s> Compiler<'s> {
             self.as_warnings(pair.key, || self.jobs_of_workflow(&name, &fields, scope, false))
                 .unwrap_or_default()
         };
+        decided?;
         Some(PlannedWorkflow {
             name,
             left_out,

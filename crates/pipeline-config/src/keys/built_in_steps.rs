@@ -134,3 +134,20 @@ pub(crate) const STEPS: &[&str] = &[
     "unless",
     "steps",
 ];
+
+/// Those that version 2 does not have.
+pub(crate) const STEPS_OF_2_1: &[&str] = &["when", "unless", "steps"];
+
+/// What steps were called before version 2 was finished, as `- type: shell` with the step's keys beside it, and what they
+/// are called since. Configs of version 2 still have some.
+pub(crate) const EARLY_STEPS: &[(&str, &str)] = &[
+    ("shell", "run"),
+    ("checkout", "checkout"),
+    ("deploy", "deploy"),
+    ("cache-save", "save_cache"),
+    ("cache-restore", "restore_cache"),
+    ("artifacts-store", "store_artifacts"),
+    ("test-results-store", "store_test_results"),
+    ("add-ssh-keys", "add_ssh_keys"),
+    ("setup-docker-engine", "setup_remote_docker"),
+];

@@ -26,8 +26,8 @@ mod tests;
 mod values;
 mod workflow;
 
-pub(crate) use built_in_steps::STEPS;
 pub use built_in_steps::{BUILT_IN_STEPS, BuiltInStep};
+pub(crate) use built_in_steps::{EARLY_STEPS, STEPS, STEPS_OF_2_1};
 pub(crate) use definitions::{COMMAND, MATCHES, ORB, PARAMETER, TOP, TOP_OF_2_1};
 pub(crate) use executors::{AUTH, AWS_AUTH, DOCKER, EXECUTOR, GCP_AUTH, MACHINE, MACOS};
 pub(crate) use job::{

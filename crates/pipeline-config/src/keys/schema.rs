@@ -4,7 +4,9 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{BUILT_IN_STEPS, Key, Kind, REQUIRED_STATUSES, STATEMENTS, Shape, Support, Templates};
+use super::{
+    BUILT_IN_STEPS, EARLY_STEPS, Key, Kind, REQUIRED_STATUSES, STATEMENTS, Shape, Support, Templates,
+};
 
 /// The words that YAML 1.1 takes for booleans and that editors of YAML 1.2 read as text.
 const BOOLEAN_WORDS: &str =
@@ -93,6 +95,15 @@ fn map_of(kind: Kind) -> Value {
     let mut properties = Map::new();
     for key in kind.keys() {
         properties.insert(key.name.to_owned(), property(key));
+    }
+    if kind == Kind::Job {
+        // Version 2 lets steps stand among a job's keys, with a warning.
+        for step in BUILT_IN_STEPS.iter().filter(|step| step.name != "steps") {
+            properties.insert(
+                step.name.to_owned(),
+                json!({"description": "Belongs below steps. It has no effect here, in version 2; 2.1 refuses it."}),
+            );
+        }
     }
     let required: Vec<&str> = kind
         .keys()
@@ -287,9 +298,17 @@ fn step() -> Value {
         "minProperties": 1,
         "maxProperties": 1,
     });
+    let names: Vec<&str> = EARLY_STEPS.iter().map(|(early, _)| *early).collect();
+    let early = json!({
+        "type": "object",
+        "properties": {"type": {"enum": names}},
+        "required": ["type"],
+        "description": "The early form of steps, for version 2 alone.",
+    });
     any_of([
         json!({"type": "string"}),
         call,
+        early,
         json!({"type": "array", "items": reference("step")}),
     ])
 }

@@ -53,7 +53,13 @@ pub fn summary(diagnostics: &[Diagnostic]) -> String {
         count(errors, "error"),
         count(diagnostics.len() - errors, "warning"),
     ];
-    parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+    let counted = parts.into_iter().flatten().collect::<Vec<_>>().join(", ");
+    let of_shape = |diagnostic: &&Diagnostic| diagnostic.is_error() && diagnostic.code.is_of_shape();
+    match diagnostics.iter().filter(of_shape).count() {
+        0 | 1 => counted,
+        // The service's own heading, which is what people look for.
+        many => format!("{counted} (ERROR IN CONFIG FILE: {many} schema violations found)"),
+    }
 }
 
 /// One line for each code that occurs, with its page.

@@ -8,6 +8,7 @@ use crate::compile::steps::Called;
 use crate::diagnostic::Code;
 use crate::fields::Fields;
 use crate::keys::{RESTORE_CACHE, SAVE_CACHE};
+use crate::limits::MAX_CACHE_KEY_CHARS;
 use crate::scope::{Resolved, Shape};
 use crate::sink::Draft;
 
@@ -25,6 +26,9 @@ impl<'s> Compiler<'s> {
         let (Some(key), Some(paths)) = (key, paths) else {
             return;
         };
+        for (path, place) in &paths {
+            self.tell_of_pattern(path, *place, "save_cache", &fields.scope);
+        }
         let paths = paths.into_iter().map(|(path, _)| path).collect();
         let body = StepBody::SaveCache { key, paths };
         let step = self.built_in_step(called, Some(&fields), "Saving cache", when, body);
@@ -75,8 +79,20 @@ impl<'s> Compiler<'s> {
 
     fn cache_key(&self, value: &Resolved<'s>, what: &str) -> Option<String> {
         let text = self.text(value, what)?;
-        let Err(error) = Template::parse(&text) else {
-            return Some(text);
+        let error = match Template::parse(&text) {
+            Ok(template) => {
+                let fixed = template.fixed_chars();
+                if fixed > MAX_CACHE_KEY_CHARS {
+                    let message = format!(
+                        "a cache key has at most {MAX_CACHE_KEY_CHARS} characters, and this one has {fixed} without its templates"
+                    );
+                    let draft = Draft::error(Code::LIMIT, value.place, message)
+                        .hint("write what makes it long into a file and use its `{{ checksum \"file\" }}`");
+                    self.sink.emit_in(&value.scope, draft);
+                }
+                return Some(text);
+            }
+            Err(error) => error,
         };
         let place = place_in(value, &text, error.at);
         let mut draft = Draft::error(Code::CACHE_KEY, place, error.message);

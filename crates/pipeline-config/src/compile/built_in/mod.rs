@@ -12,9 +12,11 @@ use airlock_yaml_tree::{Place, Span};
 
 use super::Compiler;
 use super::steps::Called;
+use crate::diagnostic::Code;
 use crate::fields::Fields;
 use crate::keys::Key;
-use crate::scope::{Resolved, Shape};
+use crate::scope::{Resolved, Scope, Shape};
+use crate::sink::Draft;
 
 impl<'s> Compiler<'s> {
     /// The keys of a step that must have some. `hint` says which.
@@ -63,6 +65,17 @@ impl<'s> Compiler<'s> {
             .get(self, "when")
             .and_then(|field| self.step_when(&field))
             .unwrap_or(StepWhen::OnSuccess)
+    }
+
+    /// Steps that take paths as they are, and not patterns.
+    fn tell_of_pattern(&self, path: &str, place: Place, step: &str, scope: &Scope<'s>) {
+        if !path.contains('*') {
+            return;
+        }
+        let message = format!("`{step}` takes no patterns: `{path}` means a file of just this name");
+        let hint = "name the folder that holds them";
+        self.sink
+            .emit_in(scope, Draft::warning(Code::BAD_VALUE, place, message).hint(hint));
     }
 
     /// The texts of a key that takes one or several.

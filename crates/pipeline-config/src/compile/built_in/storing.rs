@@ -4,6 +4,7 @@ use airlock_domain::plan::{Step, StepBody, StepWhen};
 
 use super::Compiler;
 use crate::compile::steps::Called;
+use crate::fields::Fields;
 use crate::keys::{STORE_ARTIFACTS, STORE_TEST_RESULTS};
 
 impl<'s> Compiler<'s> {
@@ -11,7 +12,7 @@ impl<'s> Compiler<'s> {
         let Some(fields) = self.step_fields(called, STORE_ARTIFACTS, "a `path`") else {
             return;
         };
-        let path = self.needed_text(&fields, "path", "name the file or folder: `path: dist`");
+        let path = self.path_of(&fields, "name the file or folder: `path: dist`", called.name);
         let destination = fields.text(self, "destination").filter(|text| !text.is_empty());
         let Some(path) = path else { return };
         let body = StepBody::StoreArtifacts { path, destination };
@@ -30,12 +31,20 @@ impl<'s> Compiler<'s> {
             return;
         };
         let hint = "name the folder of the results: `path: test-results`";
-        let Some(path) = self.needed_text(&fields, "path", hint) else {
+        let Some(path) = self.path_of(&fields, hint, called.name) else {
             return;
         };
         let body = StepBody::StoreTestResults { path };
         let name = "Uploading test results";
         let step = self.built_in_step(called, Some(&fields), name, StepWhen::Always, body);
         self.push(step, called, out);
+    }
+
+    /// The `path` of a step that takes no patterns.
+    fn path_of(&self, fields: &Fields<'s>, hint: &str, step: &str) -> Option<String> {
+        let field = fields.need(self, "path", hint)?;
+        let path = self.text(&field.value, "`path`")?;
+        self.tell_of_pattern(&path, field.value.place, step, &fields.scope);
+        Some(path)
     }
 }
