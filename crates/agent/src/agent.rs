@@ -227,7 +227,7 @@ pub(crate) fn prepare(
     reap_leftovers(&state_dir)?;
     let launcher_options = LauncherOptions {
         id_ranges: limits::ID_RANGES,
-        network: options.network == Network::Egress,
+        network: options.network != Network::None,
         ..LauncherOptions::new(state_dir)
     };
     let here = Surroundings {

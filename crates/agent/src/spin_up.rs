@@ -147,7 +147,10 @@ pub(crate) async fn spin_up(
         log.line(&format!("This machine cannot enforce the limit on {missing}"));
     }
     log.line(match here.network {
-        Network::Egress => "Network: to the outside; not to this machine, its neighbours or other jobs",
+        Network::Egress => {
+            "Network: to the outside; not to this machine, private networks, other jobs or from outside"
+        }
+        Network::Listed => "Network: what is listed",
         Network::None => "Network: none",
     });
     let millis = |took: Duration| took.as_secs_f64() * 1000.0;

@@ -3,6 +3,11 @@
 
 #![expect(clippy::print_stderr, reason = "a program for tests")]
 #![expect(
+    clippy::disallowed_methods,
+    clippy::cast_possible_truncation,
+    reason = "plays a hostile job, which opens sockets of its own"
+)]
+#![expect(
     unsafe_code,
     reason = "forks and makes raw system calls, which is what is tested"
 )]
@@ -47,6 +52,9 @@ fn init(init: Init) -> i32 {
                 Err(error) => json!({ "error": error.to_string() }),
             },
             Some("descriptors") => descriptors(),
+            Some("scan") => scan(&request),
+            Some("knock") => knock(&request),
+            Some("frame") => frame(&request),
             _ => json!({ "error": "unknown request" }),
         };
         if writeln!(channel, "{answer}").is_err() {
@@ -151,6 +159,60 @@ fn descriptors() -> Value {
         ))
     });
     json!({ "open": links.collect::<serde_json::Map<_, _>>() })
+}
+
+/// Connects to every TCP port of an address; answers those that took the connection.
+fn scan(request: &Value) -> Value {
+    let address = request["address"].as_str().unwrap_or_default();
+    let Ok(address) = address.parse::<std::net::IpAddr>() else {
+        return json!({ "error": "no address" });
+    };
+    let patience = std::time::Duration::from_secs(20);
+    let open = (1..=u16::MAX)
+        .filter(|port| std::net::TcpStream::connect_timeout(&(address, *port).into(), patience).is_ok());
+    json!({ "open": open.collect::<Vec<u16>>() })
+}
+
+/// Sends a datagram to every UDP port of an address; who got one is seen there.
+fn knock(request: &Value) -> Value {
+    let address = request["address"].as_str().unwrap_or_default();
+    let (Ok(address), Ok(socket)) = (
+        address.parse::<std::net::IpAddr>(),
+        std::net::UdpSocket::bind("0.0.0.0:0"),
+    ) else {
+        return json!({ "error": "no address" });
+    };
+    let sent = (1..=u16::MAX).filter(|port| socket.send_to(b"knock", (address, *port)).is_ok());
+    json!({ "sent": sent.count() })
+}
+
+/// Sends a frame as it is by `eth0`, given as hexadecimal digits.
+fn frame(request: &Value) -> Value {
+    let digits = request["bytes"].as_str().unwrap_or_default();
+    let bytes: Vec<u8> = (0..digits.len() / 2)
+        .filter_map(|at| u8::from_str_radix(digits.get(at * 2..at * 2 + 2)?, 16).ok())
+        .collect();
+    // SAFETY: plain system calls on values that live until they return.
+    let sent = unsafe {
+        let socket = libc::socket(libc::AF_PACKET, libc::SOCK_RAW, 0);
+        let mut to: libc::sockaddr_ll = std::mem::zeroed();
+        to.sll_family = libc::AF_PACKET as u16;
+        to.sll_ifindex = libc::if_nametoindex(c"eth0".as_ptr()).cast_signed();
+        let sent = libc::sendto(
+            socket,
+            bytes.as_ptr().cast(),
+            bytes.len(),
+            0,
+            (&raw const to).cast(),
+            size_of::<libc::sockaddr_ll>() as u32,
+        );
+        libc::close(socket);
+        sent
+    };
+    if sent < 0 {
+        return json!({ "error": io::Error::last_os_error().to_string() });
+    }
+    json!({})
 }
 
 /// One line; a descriptor comes with its first byte.

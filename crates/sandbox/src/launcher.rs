@@ -59,6 +59,7 @@ impl Launcher {
             id_base,
             id_ranges,
             network,
+            outside,
             assembly,
         } = options;
         let assembly = kernel::check(assembly)?;
@@ -77,7 +78,7 @@ impl Launcher {
         let cgroups = cgroup::probe(&format!("airlock-{tag}")).map_err(step)?;
         record::write_bases(&state_dir, &cgroups.bases()).map_err(step)?;
         let network = if network {
-            Some(JobNetwork::create(&tag)?)
+            Some(JobNetwork::create(&tag, &outside)?)
         } else {
             None
         };
@@ -121,15 +122,21 @@ impl Launcher {
         let first_id = lent.first_id;
         let link = match (spec.network, &shared.network) {
             (Network::None, _) => None,
-            (Network::Egress, Some(network)) => {
-                let Some((slot, link)) = network.lend() else {
+            (wanted @ (Network::Egress | Network::Listed), Some(network)) => match network.lend(wanted) {
+                Ok(Some((place, link))) => {
+                    lent.place = Some(place);
+                    Some(link)
+                }
+                Ok(None) => {
                     lent.give_back();
                     return Err(StartError::NoAddress { id: id.clone() });
-                };
-                lent.slot = Some(slot);
-                Some(link)
-            }
-            (Network::Egress, None) => {
+                }
+                Err(failure) => {
+                    lent.give_back();
+                    return Err(failure.of(id));
+                }
+            },
+            (Network::Egress | Network::Listed, None) => {
                 lent.give_back();
                 let reason =
                     "it asks for network, and the agent was started without network for jobs".to_owned();
@@ -190,7 +197,7 @@ impl Launcher {
                         shared: Arc::clone(shared),
                         first_id,
                         _claim: claim,
-                        slot: None,
+                        place: None,
                     });
                 }
                 Ok(None) => shared.ranges.give_back(first_id),

@@ -52,6 +52,7 @@ pub use file_lock::FileLock;
 pub use in_root::{InRootEntry, InRootKind, InRootStat};
 pub use launcher::{Launcher, LauncherOptions};
 pub use limits::{DEFAULT_ID_BASE, IDS_PER_SANDBOX};
+pub use net::{BlockError, Flow, Flows, Ipv4Block, Outside, Verdict};
 pub use overlay::Assembly;
 pub use reap::reap_leftovers;
 pub use sandbox::Sandbox;

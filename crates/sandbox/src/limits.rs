@@ -58,3 +58,21 @@ pub(crate) const MAX_OPEN_FILES_SOFT: u64 = 65_536;
 
 /// Open files a step may ask for: what Docker gives, or the host's own bound where that is lower.
 pub(crate) const MAX_OPEN_FILES_HARD: u64 = 1_048_576;
+
+/// How long the packet filter may take to answer; it takes a fraction of a millisecond.
+pub(crate) const FILTER_SECONDS: u64 = 10;
+
+/// Places one sandbox's record of connections holds: more than a person reads, and a port scan does not fill memory.
+pub(crate) const LEDGER_ENTRIES: usize = 2048;
+
+/// Connections of one sandbox that are followed to their end.
+pub(crate) const LEDGER_CONNECTIONS: usize = 32_768;
+
+/// Room for what the kernel tells of connections before it is read: tens of thousands of messages.
+pub(crate) const LEDGER_QUEUE_BYTES: usize = 8 << 20;
+
+/// First log group that is tried for refused packets; 5 is the one that tools do not use by themselves.
+pub(crate) const LOG_GROUP_FIRST: u16 = 5;
+
+/// Log groups that are tried: one agent of a host takes one.
+pub(crate) const LOG_GROUPS: u16 = 256;

@@ -1,24 +1,50 @@
 //! The job network: one bridge and one packet filter table per launcher, one isolated port per sandbox.
 //!
-//! Both are made once, when the launcher starts; a job's start and end only add and lose a device. What may pass is
-//! decided by rules that name the bridge and the port, never by anything a job can change. Devices of a sandbox die
-//! with its network namespace, in a kernel worker: deleting one takes tens of milliseconds and is on nobody's path.
+//! Bridge and rules are made once, when the launcher starts. A job's start adds a port and a few elements of sets, a
+//! job's end removes them; what may pass is decided by port, hardware address and address together, never by
+//! anything a job can change. Devices of a sandbox die with its network namespace, in a kernel worker: deleting one
+//! takes tens of milliseconds and is on nobody's path.
+//!
+//! Jobs have no IPv6 towards the outside: no address, no forwarding, no frame through their port.
 
+mod block;
+mod filter;
+mod forwarding;
+mod ledger;
 pub(crate) mod netlink;
 mod resolvers;
 mod rules;
 mod subnet;
+mod tracked;
 
 use std::fs;
 use std::io;
+use std::net::Ipv4Addr;
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
+pub use self::block::{BlockError, Ipv4Block};
+use self::filter::{Change, Element, Filter};
+use self::forwarding::Forwarding;
+use self::ledger::Ledger;
+pub use self::ledger::{Flow, Flows, Verdict};
 use self::netlink::Netlink;
 use self::resolvers::Resolvers;
 use self::subnet::Subnet;
 use crate::errors::LauncherError;
 use crate::failure::{Doing, Failure};
 use crate::slots::Slots;
+use crate::spec::Network;
 use crate::wire::Link;
+
+/// What of the outside is closed to jobs, and what is open to them though it is private.
+#[derive(Debug, Clone, Default)]
+pub struct Outside {
+    /// Closed to every job whatever else is said: addresses of the control plane.
+    pub closed: Vec<Ipv4Block>,
+    /// Private blocks (10.0.0.0/8 and the like) that jobs may reach, as far as their own policy lets them.
+    pub opened: Vec<Ipv4Block>,
+}
 
 /// Names of what a launcher makes on the host, all derived from its state directory.
 #[derive(Debug, Clone)]
@@ -48,48 +74,167 @@ impl Names {
 pub(crate) struct JobNetwork {
     names: Names,
     bridge: u32,
+    hardware: Hardware,
     subnet: Subnet,
     slots: Slots,
     resolvers: Resolvers,
+    filter: Mutex<Filter>,
+    /// `None` where the kernel cannot tell of connections.
+    ledger: Option<Ledger>,
+    /// Whether the host's kernel has IPv6, which then has to be kept off the ports.
+    ipv6: bool,
+    _forwarding: Vec<Forwarding>,
+}
+
+/// A sandbox's place in the network, until it is given back.
+#[derive(Debug)]
+pub(crate) struct Place {
+    slot: u32,
+    address: Ipv4Addr,
+    elements: Vec<Element>,
+}
+
+/// Hardware addresses: locally administered, told apart by launcher and slot.
+#[derive(Debug, Clone, Copy)]
+struct Hardware {
+    seed: u32,
+}
+
+impl Hardware {
+    /// Number 1 is the bridge.
+    fn of(self, slot: u32) -> [u8; 6] {
+        let [_, a, b, c] = self.seed.to_be_bytes();
+        let [.., high, low] = slot.to_be_bytes();
+        [0x02, a, b, c, high, low]
+    }
 }
 
 impl JobNetwork {
     /// Makes bridge and rules; `tag` is a few characters that differ between state directories.
-    pub(crate) fn create(tag: &str) -> Result<Self, LauncherError> {
+    pub(crate) fn create(tag: &str, outside: &Outside) -> Result<Self, LauncherError> {
+        let step = |Failure { doing, source }| LauncherError::Step { doing, source };
         let names = Names::new(tag);
         let resolvers = Resolvers::of_this_host();
         // The thread's own view: a process may have threads in several network namespaces.
         let routes = read("/proc/thread-self/net/route")?;
         let seed = u32::from_str_radix(tag, 16).unwrap_or_default();
+        let hardware = Hardware { seed };
         let subnet = Subnet::choose(&routes, seed).ok_or(LauncherError::NoFreeNetwork)?;
-        rules::load(&rules::text(&names, subnet, &resolvers))?;
-        let bridge = make_bridge(&names, subnet)
-            .map_err(|Failure { doing, source }| LauncherError::Step { doing, source })?;
+        // A kernel without it runs jobs all the same; their record then says that it is not complete.
+        let (ledger, log_group) = Ledger::open().ok().unzip();
+        // The rules are there before the first packet can be.
+        rules::load(&rules::text(&names, subnet, &resolvers, outside, log_group))?;
+        // The switch is there since the rules are, and counts what begins from now on.
+        let _bytes_stay_zero_without = fs::write("/proc/sys/net/netfilter/nf_conntrack_acct", "1");
+        let filter = Filter::open(&names.table)
+            .doing(|| "opening a line to the packet filter")
+            .map_err(step)?;
+        let bridge = make_bridge(&names, subnet, hardware).map_err(step)?;
+        let devices = forwarding::ways_out(&routes, &outside.opened);
+        let forwarding = devices.iter().chain([&names.bridge]);
+        let forwarding: Result<_, Failure> = forwarding.map(|device| Forwarding::hold(device)).collect();
         Ok(Self {
-            names,
             bridge,
+            hardware,
             subnet,
             slots: Slots::new(Subnet::slots()),
             resolvers,
+            filter: Mutex::new(filter),
+            ledger,
+            ipv6: Path::new("/proc/sys/net/ipv6").exists(),
+            _forwarding: forwarding.map_err(step)?,
+            names,
         })
     }
 
-    /// Lends a sandbox its place in the network.
-    pub(crate) fn lend(&self) -> Option<(u32, Link)> {
-        let slot = self.slots.take()?;
+    /// Lends a sandbox its place in the network; `None` when all are taken.
+    pub(crate) fn lend(&self, network: Network) -> Result<Option<(Place, Link)>, Failure> {
+        let Some(slot) = self.slots.take() else {
+            return Ok(None);
+        };
+        let address = self.subnet.host(slot);
+        let hardware = self.hardware.of(slot);
         let link = Link {
             bridge: self.bridge,
             host_name: self.names.port(slot),
-            address: self.subnet.host(slot),
+            hardware,
+            address,
             prefix: subnet::PREFIX,
             gateway: self.subnet.gateway(),
+            ipv6: self.ipv6,
         };
-        Some((slot, link))
+        let mut elements = vec![Element::place(&link.host_name, hardware, address)];
+        match network {
+            Network::Egress => elements.push(Element::open(address)),
+            Network::Listed | Network::None => {}
+        }
+        let additions: Vec<_> = elements.iter().map(|element| (Change::Add, element)).collect();
+        if let Err(failure) = self.change(&additions) {
+            self.slots.give_back(slot);
+            return Err(failure);
+        }
+        if let Some(ledger) = &self.ledger {
+            ledger.begin(address);
+        }
+        let place = Place {
+            slot,
+            address,
+            elements,
+        };
+        Ok(Some((place, link)))
     }
 
-    /// Takes a place back once its sandbox is gone.
-    pub(crate) fn give_back(&self, slot: u32) {
-        self.slots.give_back(slot);
+    /// Lets a sandbox with a list reach these blocks, too.
+    pub(crate) fn open_blocks(&self, place: &mut Place, blocks: &[Ipv4Block]) -> Result<(), Failure> {
+        let elements = blocks.iter().map(|block| Element::listed(place.address, *block));
+        let elements: Vec<_> = elements.collect();
+        let additions: Vec<_> = elements.iter().map(|element| (Change::Add, element)).collect();
+        self.change(&additions)?;
+        place.elements.extend(elements);
+        Ok(())
+    }
+
+    /// Counts what begins from now on to another mark.
+    pub(crate) fn mark(&self, place: &Place, mark: u32) {
+        if let Some(ledger) = &self.ledger {
+            ledger.mark(place.address, mark);
+        }
+    }
+
+    /// Who the sandbox in this place spoke to.
+    pub(crate) fn flows(&self, place: &Place) -> Flows {
+        self.ledger.as_ref().map_or_else(
+            || Flows {
+                incomplete: true,
+                ..Flows::default()
+            },
+            |ledger| ledger.flows(place.address),
+        )
+    }
+
+    /// Takes a place back once its sandbox is gone. One whose openings cannot be closed, or whose
+    /// connections cannot be forgotten, is not lent again.
+    pub(crate) fn give_back(&self, place: &Place) {
+        let deletions: Vec<_> = place
+            .elements
+            .iter()
+            .map(|element| (Change::Delete, element))
+            .collect();
+        let closed = self.change(&deletions).is_ok();
+        let forgotten = self
+            .ledger
+            .as_ref()
+            .is_none_or(|ledger| ledger.end(place.address).is_ok());
+        if closed && forgotten {
+            self.slots.give_back(place.slot);
+        }
+    }
+
+    fn change(&self, changes: &[(Change, &Element)]) -> Result<(), Failure> {
+        let mut filter = self.filter.lock().unwrap_or_else(PoisonError::into_inner);
+        filter
+            .apply(changes)
+            .doing(|| format!("changing the sets of the table {}", self.names.table))
     }
 
     /// What `/etc/resolv.conf` says in a sandbox with egress.
@@ -105,27 +250,21 @@ fn read(path: &str) -> Result<String, LauncherError> {
     })
 }
 
-fn make_bridge(names: &Names, subnet: Subnet) -> Result<u32, Failure> {
+fn make_bridge(names: &Names, subnet: Subnet, hardware: Hardware) -> Result<u32, Failure> {
     let name = &names.bridge;
     let mut netlink = Netlink::open().doing(|| "opening a netlink socket")?;
     netlink
-        .add_bridge(name)
+        .add_bridge(name, hardware.of(1))
         .doing(|| format!("making the bridge {name}"))?;
     let index = netlink
         .index_of(name)
         .doing(|| format!("finding the bridge {name}"))?;
-    // Both trees belong to the network namespace of the thread that opens them. IPv6 first, so that the bridge never
-    // has an address in it.
-    let switches = [
-        (format!("net/ipv6/conf/{name}/disable_ipv6"), "1"),
-        ("net/ipv4/ip_forward".to_owned(), "1"),
-    ];
-    for (switch, value) in switches {
-        let path = format!("/proc/sys/{switch}");
-        match fs::write(&path, value) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {} // a kernel without IPv6
-            other => other.doing(|| format!("setting {path} to {value}"))?,
-        }
+    // The tree belongs to the network namespace of the thread that opens it. Before the bridge is up, so that it never
+    // has an address in IPv6.
+    let path = format!("/proc/sys/net/ipv6/conf/{name}/disable_ipv6");
+    match fs::write(&path, "1") {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {} // a kernel without IPv6
+        other => other.doing(|| format!("setting {path} to 1"))?,
     }
     let gateway = subnet.gateway();
     netlink
@@ -149,7 +288,12 @@ pub(crate) fn remove(tag: &str) -> Result<(), Failure> {
             other => other.doing(|| format!("deleting the network device {device}"))?,
         }
     }
-    rules::unload(&names)
+    let delete_tables = || Filter::open(&names.table)?.delete_tables();
+    match delete_tables() {
+        // A kernel without packet filters has none of ours.
+        Err(error) if error.raw_os_error() == Some(libc::EPROTONOSUPPORT) => Ok(()),
+        other => other.doing(|| format!("deleting the tables {}", names.table)),
+    }
 }
 
 /// The devices of ours in the text of `/proc/net/dev`.
@@ -168,7 +312,7 @@ fn ours<'a>(text: &'a str, names: &Names) -> Vec<&'a str> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Names, ours};
+    use super::{Hardware, Names, ours};
 
     #[test]
     fn only_devices_of_this_launcher_are_ours() {
@@ -179,5 +323,12 @@ mod tests {
     #[test]
     fn the_longest_name_fits_a_device_name() {
         assert!(Names::new("abcdef").port(1022).len() <= 15);
+    }
+
+    #[test]
+    fn hardware_addresses_differ_between_slots_and_launchers() {
+        let one = Hardware { seed: 0xff01 };
+        assert_eq!(one.of(1022), [2, 0, 0xff, 1, 3, 0xfe]);
+        assert_ne!(one.of(2), Hardware { seed: 0xff02 }.of(2));
     }
 }

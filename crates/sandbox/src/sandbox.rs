@@ -12,6 +12,7 @@ use crate::failure::{Doing, Failure};
 use crate::file_lock::FileLock;
 use crate::launcher::{Shared, make_writable};
 use crate::limits::{DEATH_MILLIS, MAX_LAYERS};
+use crate::net::{Flows, Ipv4Block, Place};
 use crate::overlay::UPPER;
 use crate::reap;
 use crate::record::Record;
@@ -45,14 +46,14 @@ pub(crate) struct Lent {
     pub(crate) shared: Arc<Shared>,
     pub(crate) first_id: u32,
     pub(crate) _claim: FileLock,
-    pub(crate) slot: Option<u32>,
+    pub(crate) place: Option<Place>,
 }
 
 impl Lent {
     pub(crate) fn give_back(&self) {
         self.shared.ranges.give_back(self.first_id);
-        if let (Some(slot), Some(network)) = (self.slot, &self.shared.network) {
-            network.give_back(slot);
+        if let (Some(place), Some(network)) = (&self.place, &self.shared.network) {
+            network.give_back(place);
         }
     }
 }
@@ -86,6 +87,36 @@ impl Sandbox {
     /// What the sandbox used so far.
     pub fn usage(&self) -> Usage {
         self.lent.shared.cgroups.usage(self.id())
+    }
+
+    /// Opens blocks to a sandbox with [`crate::Network::Listed`]. What is closed to every sandbox stays closed.
+    pub fn open_blocks(&mut self, blocks: &[Ipv4Block]) -> Result<(), StartError> {
+        let Lent { shared, place, .. } = &mut self.lent;
+        let (Some(place), Some(network)) = (place, &shared.network) else {
+            return Ok(());
+        };
+        network
+            .open_blocks(place, blocks)
+            .map_err(|Failure { doing, source }| StartError::Step {
+                id: self.record.id.clone(),
+                doing,
+                source,
+            })
+    }
+
+    /// Connections that begin from now on are counted to `mark`, a number that means something to the caller.
+    pub fn mark(&self, mark: u32) {
+        if let (Some(place), Some(network)) = (&self.lent.place, &self.lent.shared.network) {
+            network.mark(place, mark);
+        }
+    }
+
+    /// Who the sandbox spoke to, up to now.
+    pub fn flows(&self) -> Flows {
+        match (&self.lent.place, &self.lent.shared.network) {
+            (Some(place), Some(network)) => network.flows(place),
+            _ => Flows::default(),
+        }
     }
 
     /// Where on the host the files lie that the sandbox wrote since its start or the last assembled root. Owners are

@@ -47,8 +47,10 @@ pub struct Limits {
 pub enum Network {
     /// Loopback only.
     None,
-    /// The outside through the host's address; never the host itself, other sandboxes or link-local addresses.
+    /// The outside through the host's address; never the host itself, other sandboxes, private or link-local addresses.
     Egress,
+    /// Of the same, only what [`crate::Sandbox::open_blocks`] opens.
+    Listed,
 }
 
 /// Which system calls a step may make.

@@ -66,9 +66,13 @@ pub(crate) struct Link {
     pub(crate) bridge: u32,
     /// Name of the host's end.
     pub(crate) host_name: String,
+    /// Hardware address of the sandbox's end.
+    pub(crate) hardware: [u8; 6],
     pub(crate) address: Ipv4Addr,
     pub(crate) prefix: u8,
     pub(crate) gateway: Ipv4Addr,
+    /// Whether the host's kernel has IPv6.
+    pub(crate) ipv6: bool,
 }
 
 /// Zygote to agent.

@@ -10,6 +10,7 @@ mod isolation;
 mod leftovers;
 mod limits;
 mod network;
+mod network_matrix;
 mod root_switch;
 mod services;
 mod support;

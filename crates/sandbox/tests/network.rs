@@ -13,7 +13,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use airlock_sandbox::{Network, StartError};
+use airlock_sandbox::{Network, Outside, StartError};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use crate::support::{Inside, Machine};
@@ -40,7 +40,7 @@ impl Namespace {
         &self.name
     }
 
-    fn ip(&self, words: &str) {
+    pub(crate) fn ip(&self, words: &str) {
         let mut all = vec!["-n", &self.name];
         all.extend(words.split(' '));
         ip(&all);
@@ -76,7 +76,7 @@ impl Namespace {
     }
 
     /// Listens inside and greets whoever connects, until the namespace is dropped with the process.
-    fn serve(&self, address: &str) {
+    pub(crate) fn serve(&self, address: &str) {
         let listener = self.within(|| TcpListener::bind(address).expect("a listener"));
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
@@ -85,11 +85,11 @@ impl Namespace {
         });
     }
 
-    fn reaches(&self, address: &str) -> bool {
+    pub(crate) fn reaches(&self, address: &str) -> bool {
         self.try_reach(address, true)
     }
 
-    fn is_kept_from(&self, address: &str) -> bool {
+    pub(crate) fn is_kept_from(&self, address: &str) -> bool {
         !self.try_reach(address, false)
     }
 
@@ -140,12 +140,19 @@ fn ip(words: &[&str]) {
 pub(crate) struct World {
     pub(crate) machine: Machine,
     pub(crate) host: Namespace,
-    internet: Namespace,
+    pub(crate) internet: Namespace,
 }
 
 impl World {
     pub(crate) fn new() -> Self {
+        Self::with_outside(Outside::default())
+    }
+
+    /// With some of the outside closed or opened by word.
+    pub(crate) fn with_outside(outside: Outside) -> Self {
         let (host, internet) = (Namespace::new(), Namespace::new());
+        // A new namespace takes it over from the machine's own.
+        host.within(|| std::fs::write("/proc/sys/net/ipv4/ip_forward", "0").expect("a switch"));
         host.ip(&format!(
             "link add up0 type veth peer name i0 netns {}",
             internet.name
@@ -153,6 +160,7 @@ impl World {
         internet.ip("addr add 203.0.113.1/24 dev i0");
         internet.ip("addr add 169.254.169.254/32 dev i0");
         internet.ip("addr add 192.168.77.1/32 dev i0");
+        internet.ip("addr add 198.51.100.7/32 dev i0");
         internet.ip("addr add 2001:db8::1/64 dev i0 nodad");
         internet.ip("link set i0 up");
         host.ip("addr add 203.0.113.2/24 dev up0");
@@ -164,7 +172,7 @@ impl World {
         internet.serve("0.0.0.0:80");
         internet.serve("[2001:db8::1]:80");
         host.serve("0.0.0.0:80");
-        let machine = host.within(|| Machine::with_network(true));
+        let machine = host.within(|| Machine::with_outside(outside));
         Self {
             machine,
             host,
@@ -184,11 +192,11 @@ pub(crate) fn reaches(inside: &mut Inside, address: &str) -> bool {
 }
 
 /// Whether it is not: refused packets are answered by silence, so somebody has to stop waiting.
-fn is_kept_from(inside: &mut Inside, address: &str) -> bool {
+pub(crate) fn is_kept_from(inside: &mut Inside, address: &str) -> bool {
     inside.sh(&format!("nc -w 1 {address} 80 < /dev/null")).out != "ok\n"
 }
 
-fn address(inside: &mut Inside) -> String {
+pub(crate) fn address(inside: &mut Inside) -> String {
     inside.output("ip -4 -o addr show eth0 | awk '{print $4}' | cut -d/ -f1")
 }
 
@@ -209,9 +217,10 @@ fn egress_reaches_the_outside_and_nothing_else() {
 
     assert!(reaches(&mut a, "203.0.113.1"), "egress");
     assert!(
-        reaches(&mut a, "192.168.77.1"),
-        "a private network behind the host is no secret of the host's"
+        world.host.reaches("192.168.77.1:80"),
+        "the control: the host reaches a private network"
     );
+    assert!(is_kept_from(&mut a, "192.168.77.1"), "a private network");
 
     assert!(
         world.host.reaches(&format!("{gateway}:80")),
@@ -256,6 +265,10 @@ fn egress_reaches_the_outside_and_nothing_else() {
     });
     assert!(reaches(&mut a, &gateway), "the rules close the host");
     assert!(
+        reaches(&mut a, "203.0.113.2"),
+        "the rules close its other addresses"
+    );
+    assert!(
         world.internet.reaches(&format!("{at_b}:80")),
         "the rules close inbound"
     );
@@ -287,6 +300,22 @@ fn a_job_cannot_speak_in_anothers_name() {
             .status()
             .expect("nft")
     });
+    assert!(
+        is_kept_from(&mut a, "203.0.113.1"),
+        "an address that nobody was lent is refused, too, and nobody is asked who has it"
+    );
+    world.host.within(|| {
+        let element = format!("{{ {other} }}");
+        Command::new("nft")
+            .args(["add", "element", "inet", &table, "open", &element])
+            .status()
+            .expect("nft")
+    });
+    let port = world.host.devices_of_ours();
+    let port = port.iter().find(|name| name.contains('p')).expect("a port");
+    world.host.ip(&format!(
+        "link set {port} type bridge_slave bcast_flood on learning on"
+    ));
     assert!(
         reaches(&mut a, "203.0.113.1"),
         "the rule of the port is what keeps it"

@@ -136,8 +136,23 @@ impl Machine {
             id_ranges: RANGES,
             network,
             assembly: self.assembly,
+            ..LauncherOptions::new(self.state_dir())
         };
         self.launcher = Some(Launcher::spawn(&zygote(), options).expect("a launcher"));
+    }
+
+    /// With network, and with some of the outside closed or opened by word.
+    pub(crate) fn with_outside(outside: airlock_sandbox::Outside) -> Self {
+        let mut machine = Self::without_launcher();
+        let options = LauncherOptions {
+            id_base: machine.id_base,
+            id_ranges: RANGES,
+            outside,
+            assembly: machine.assembly,
+            ..LauncherOptions::new(machine.state_dir())
+        };
+        machine.launcher = Some(Launcher::spawn(&zygote(), options).expect("a launcher"));
+        machine
     }
 
     pub(crate) fn without_launcher() -> Self {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::errors::LauncherError;
 use crate::limits::{DEFAULT_ID_BASE, IDS_PER_SANDBOX};
+use crate::net::Outside;
 use crate::overlay::Assembly;
 
 /// How a launcher is to work.
@@ -16,8 +17,10 @@ pub struct LauncherOptions {
     pub id_base: u32,
     /// How many sandboxes can exist at once: each owns 65,536 ids from `id_base` upwards.
     pub id_ranges: u32,
-    /// Whether sandboxes can be given egress; needs `nft` and creates one bridge.
+    /// Whether sandboxes can be given egress; needs `nft` and makes one bridge.
     pub network: bool,
+    /// What of the outside is closed to jobs.
+    pub outside: Outside,
     /// How roots are assembled; `None` for the best way this kernel has.
     pub assembly: Option<Assembly>,
 }
@@ -30,6 +33,7 @@ impl LauncherOptions {
             id_base: DEFAULT_ID_BASE,
             id_ranges: 64,
             network: true,
+            outside: Outside::default(),
             assembly: None,
         }
     }

@@ -1,24 +1,29 @@
-//! The packet filter rules, as text for `nft`, and their loading. Loaded once per launcher: ports and addresses are
-//! known beforehand, so a job changes nothing here.
+//! The packet filter rules, as text for `nft`, loaded once per launcher with their sets still empty. What differs
+//! between jobs is an element of a set (`filter`), never a rule.
 
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::process::{Child, Command, Stdio};
 
-use super::Names;
+use super::block::{Ipv4Block, PRIVATE};
 use super::resolvers::Resolvers;
 use super::subnet::Subnet;
+use super::{Names, Outside};
 use crate::errors::LauncherError;
-use crate::failure::Failure;
 
 /// Everything that decides what a packet of a job may do.
-pub(super) fn text(names: &Names, subnet: Subnet, resolvers: &Resolvers) -> String {
+///
+/// A refused packet is answered, so that who sent it fails at once instead of waiting; nothing answers what comes from
+/// outside.
+pub(super) fn text(
+    names: &Names,
+    subnet: Subnet,
+    resolvers: &Resolvers,
+    outside: &Outside,
+    log_group: Option<u16>,
+) -> String {
     let Names { bridge, table, ports } = names;
-    let mut pairs = String::new();
-    for slot in Subnet::slots() {
-        let _ = write!(pairs, "\"{}\" . {}, ", names.port(slot), subnet.host(slot));
-    }
-    // A name server may be the host itself or have a link-local address; then that one service is open.
+    // A name server may be the host itself or in a closed network; then that one service is open.
     let mut names_open = String::new();
     for server in resolvers.servers() {
         let _ = writeln!(
@@ -26,8 +31,23 @@ pub(super) fn text(names: &Names, subnet: Subnet, resolvers: &Resolvers) -> Stri
             "    ip daddr {server} meta l4proto {{ tcp, udp }} th dport 53 accept"
         );
     }
+    // More than a person could read is not worth a processor.
+    let log = log_group.map_or_else(String::new, |group| {
+        format!("    limit rate 1000/second burst 5000 packets log group {group} snaplen 64\n")
+    });
+    let never = set("never", &outside.closed);
+    let opened = set("opened", &outside.opened);
+    let private = set("private", &PRIVATE);
     format!(
         "table inet {table} {{
+{never}{opened}{private}
+  set open {{
+    type ipv4_addr
+  }}
+  set blocks {{
+    type ipv4_addr . ipv4_addr
+    flags interval
+  }}
   chain forward {{
     type filter hook forward priority filter; policy accept;
     iifname \"{bridge}\" jump from_job
@@ -38,10 +58,19 @@ pub(super) fn text(names: &Names, subnet: Subnet, resolvers: &Resolvers) -> Stri
     oifname \"{bridge}\" drop
     ip saddr != {subnet} drop
     ct state established,related accept
-{names_open}    ip daddr 169.254.0.0/16 drop
-    ip daddr 127.0.0.0/8 drop
-    ip daddr 224.0.0.0/4 drop
-    accept
+    ip daddr @never goto refuse
+{names_open}    ip daddr @opened goto by_job
+    ip daddr @private goto refuse
+    goto by_job
+  }}
+  chain by_job {{
+    ip saddr @open accept
+    ip saddr . ip daddr @blocks accept
+    goto refuse
+  }}
+  chain refuse {{
+{log}    meta l4proto tcp reject with tcp reset
+    reject with icmpx type admin-prohibited
   }}
   chain to_job {{
     ct state established,related accept
@@ -53,7 +82,7 @@ pub(super) fn text(names: &Names, subnet: Subnet, resolvers: &Resolvers) -> Stri
   }}
   chain host_from_job {{
     ct state established,related accept
-{names_open}    drop
+{names_open}    goto refuse
   }}
   chain outgoing {{
     type nat hook postrouting priority srcnat; policy accept;
@@ -62,18 +91,28 @@ pub(super) fn text(names: &Names, subnet: Subnet, resolvers: &Resolvers) -> Stri
 }}
 table bridge {table} {{
   set places {{
-    type ifname . ipv4_addr
-    elements = {{ {pairs} }}
+    type ifname . ether_addr . ipv4_addr
   }}
   chain from_port {{
     type filter hook prerouting priority -300; policy accept;
-    iifname \"{ports}*\" ether type ip iifname . ip saddr @places accept
-    iifname \"{ports}*\" ether type arp iifname . arp saddr ip @places accept
+    iifname \"{ports}*\" ether type ip iifname . ether saddr . ip saddr @places accept
+    iifname \"{ports}*\" ether type arp iifname . ether saddr . arp saddr ip @places accept
     iifname \"{ports}*\" drop
   }}
 }}
 "
     )
+}
+
+/// A set of blocks, overlapping ones merged.
+fn set(name: &str, blocks: &[Ipv4Block]) -> String {
+    let listed: Vec<String> = blocks.iter().map(ToString::to_string).collect();
+    let elements = if listed.is_empty() {
+        String::new()
+    } else {
+        format!("    elements = {{ {} }}\n", listed.join(", "))
+    };
+    format!("  set {name} {{\n    type ipv4_addr\n    flags interval\n    auto-merge\n{elements}  }}\n")
 }
 
 /// Gives rules to the kernel, all or nothing.
@@ -87,33 +126,6 @@ pub(super) fn load(text: &str) -> Result<(), LauncherError> {
             source,
         }),
     }
-}
-
-/// Removes both tables if they exist. Without `nft` there can be none of ours.
-pub(super) fn unload(names: &Names) -> Result<(), Failure> {
-    let table = &names.table;
-    for family in ["inet", "bridge"] {
-        // `add` first, so that deleting is no error when there is none.
-        match nft(&format!(
-            "add table {family} {table}\ndelete table {family} {table}\n"
-        )) {
-            Ok(Ok(())) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Ok(Err(said)) => {
-                return Err(Failure {
-                    doing: format!("deleting the table {family} {table}"),
-                    source: io::Error::other(said),
-                });
-            }
-            Err(source) => {
-                return Err(Failure {
-                    doing: "running nft".into(),
-                    source,
-                });
-            }
-        }
-    }
-    Ok(())
 }
 
 /// Where it is when the agent's PATH has no place for it.

@@ -22,7 +22,13 @@ pub(super) struct Subnet {
 impl Subnet {
     /// The first free candidate, beginning at one picked by `seed`; `routes` is the text of `/proc/net/route`.
     pub(super) fn choose(routes: &str, seed: u32) -> Option<Self> {
-        let taken: Vec<(u32, u32)> = routes.lines().skip(1).filter_map(destination).collect();
+        // The default route stands in nobody's way.
+        let taken: Vec<(u32, u32)> = routes
+            .lines()
+            .skip(1)
+            .filter_map(destination)
+            .filter(|(_, mask)| *mask != 0)
+            .collect();
         let free = |subnet: &Self| {
             taken.iter().all(|(network, mask)| {
                 let both = mask & !(SIZE - 1);
@@ -60,12 +66,11 @@ impl std::fmt::Display for Subnet {
     }
 }
 
-/// Network and mask of one line; the default route stands in nobody's way.
-fn destination(line: &str) -> Option<(u32, u32)> {
+/// Network and mask of one line of `/proc/net/route`.
+pub(super) fn destination(line: &str) -> Option<(u32, u32)> {
     let fields: Vec<&str> = line.split_whitespace().collect();
     let number = |at: usize| Some(u32::from_str_radix(fields.get(at)?, 16).ok()?.swap_bytes());
-    let (network, mask) = (number(1)?, number(7)?);
-    (mask != 0).then_some((network, mask))
+    Some((number(1)?, number(7)?))
 }
 
 #[cfg(test)]

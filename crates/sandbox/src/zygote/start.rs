@@ -137,13 +137,17 @@ fn connect(link: &Link, pid: i32) -> Result<(), Failure> {
     let pid = u32::try_from(pid).expect("process ids are positive");
     let mut netlink = Netlink::open().doing(|| "opening a netlink socket")?;
     netlink
-        .add_veth(name, child::DEVICE, pid, link.bridge)
+        .add_veth(name, (child::DEVICE, link.hardware), pid, link.bridge)
         .doing(|| format!("making the device pair {name}"))?;
     let index = netlink.index_of(name).doing(|| format!("finding {name}"))?;
     // Before it is up: no moment in which a neighbour could be reached.
     netlink
-        .isolate_port(index)
+        .isolate_port(index, link.ipv6)
         .doing(|| format!("isolating {name}"))?;
+    netlink
+        .add_port_address(index, link.hardware)
+        .and_then(|()| netlink.add_neighbour(link.bridge, link.address, link.hardware))
+        .doing(|| format!("saying who is behind {name}"))?;
     netlink.set_up(index).doing(|| format!("bringing {name} up"))
 }
 
