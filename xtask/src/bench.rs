@@ -1,7 +1,8 @@
 //! `cargo xtask bench`: builds what is measured and the program that measures, and starts it.
 //!
-//! It measures nothing itself: that are the packages `benches` and `config-benches`, so that this one stays small. `config` is the
-//! compiler alone, and builds in a minute. `journey` is what a person waits for, on the release binary; `AIRLOCK_BENCH_BINARY` names another one.
+//! It measures nothing itself: that are the packages `benches`, `config-benches` and `sandbox-benches`, so that this one
+//! stays small. `config` is the compiler alone, and builds in a minute. `journey` is what a person waits for and `sandbox`
+//! what a sandbox costs, both on the release binary; `AIRLOCK_BENCH_BINARY` names another one.
 
 use std::ffi::OsString;
 use std::process::{Command, Stdio};
@@ -21,6 +22,22 @@ pub(crate) enum Bench {
     Journey(Options),
     /// The config compiler on configs of its own, on real ones where there are some, and on bombs.
     Config(ConfigOptions),
+    /// How long a sandbox takes, beside bwrap, runc and docker. Wants root.
+    Sandbox(SandboxOptions),
+}
+
+/// How to measure sandboxes. Everything else is asked of the measuring program: `cargo xtask bench sandbox -- --help`.
+#[derive(Args)]
+pub(crate) struct SandboxOptions {
+    /// Measured rounds.
+    #[arg(long, value_name = "N")]
+    n: Option<u32>,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+    /// Handed on as they are.
+    #[arg(last = true)]
+    more: Vec<String>,
 }
 
 /// How to measure the compiler. Everything else is asked of the measuring program: `cargo xtask bench config -- --help`.
@@ -65,7 +82,41 @@ pub(crate) fn run(bench: &Bench) -> Result<()> {
             Ok(())
         }
         Bench::Config(options) => cargo(&config_step(options)),
+        Bench::Sandbox(options) => {
+            let given = std::env::var_os(BINARY).is_some();
+            for step in sandbox_steps(options, given) {
+                cargo(&step)?;
+            }
+            Ok(())
+        }
     }
+}
+
+/// The calls of cargo that build the binary, unless one was named, and start the program for sandboxes.
+fn sandbox_steps(options: &SandboxOptions, given: bool) -> Vec<Vec<OsString>> {
+    let words = |words: &[&str]| words.iter().map(OsString::from).collect::<Vec<_>>();
+    let mut steps = Vec::new();
+    if !given {
+        // Alone, so that it has the features that are shipped and no others.
+        steps.push(words(&["build", "--release", "--package", "airlock-app"]));
+    }
+    let mut measure = words(&[
+        "run",
+        "--quiet",
+        "--release",
+        "--package",
+        "airlock-sandbox-benches",
+        "--",
+    ]);
+    if let Some(n) = options.n {
+        measure.extend(words(&["--n", &n.to_string()]));
+    }
+    if options.json {
+        measure.push("--json".into());
+    }
+    measure.extend(options.more.iter().map(OsString::from));
+    steps.push(measure);
+    steps
 }
 
 /// The call of cargo that builds and starts the program for the compiler, alone and as it is shipped.
@@ -132,7 +183,7 @@ fn cargo(arguments: &[OsString]) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::{ConfigOptions, Options, config_step, steps};
+    use super::{ConfigOptions, Options, SandboxOptions, config_step, sandbox_steps, steps};
 
     fn options() -> Options {
         Options {
@@ -166,6 +217,24 @@ mod tests {
             config_step(&options).join(" ".as_ref()),
             "run --quiet --release --package airlock-config-benches -- --runs 5 --json --corpus /c"
         );
+    }
+
+    #[test]
+    fn sandboxes_are_measured_with_the_release_build() {
+        let options = SandboxOptions {
+            n: Some(50),
+            json: true,
+            more: vec!["--alone".to_owned()],
+        };
+        let [build, measure] = &sandbox_steps(&options, false)[..] else {
+            panic!("two calls of cargo")
+        };
+        assert_eq!(build.join(" ".as_ref()), "build --release --package airlock-app");
+        assert_eq!(
+            measure.join(" ".as_ref()),
+            "run --quiet --release --package airlock-sandbox-benches -- --n 50 --json --alone"
+        );
+        assert_eq!(sandbox_steps(&options, true).len(), 1);
     }
 
     #[test]

@@ -78,6 +78,7 @@ impl Launcher {
         let cgroups = cgroup::probe(&format!("airlock-{tag}")).map_err(step)?;
         record::write_bases(&state_dir, &cgroups.bases()).map_err(step)?;
         let network = if network {
+            record::write_network(&state_dir).map_err(step)?;
             Some(JobNetwork::create(&tag, &outside)?)
         } else {
             None

@@ -41,7 +41,11 @@ pub(crate) fn sweep(state_dir: &Path) -> Result<(), Failure> {
         record.remove(state_dir)?;
     }
     cgroup::remove(&record::bases(state_dir))?;
-    net::remove(&tag(state_dir))
+    if record::has_network(state_dir) {
+        net::remove(&tag(state_dir))?;
+        record::forget_network(state_dir)?;
+    }
+    Ok(())
 }
 
 /// Removes what a record names, except the record.

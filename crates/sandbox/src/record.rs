@@ -67,6 +67,27 @@ pub(crate) fn bases(state_dir: &Path) -> Vec<PathBuf> {
     serde_json::from_slice(&text).unwrap_or_default()
 }
 
+/// Stands in a state directory from before its launcher makes a network until that has been removed. Removing costs
+/// two runs of `nft`, which nobody should wait for whose launcher never made one.
+const NETWORK: &str = "network";
+
+/// Writes down that there is going to be a network.
+pub(crate) fn write_network(state_dir: &Path) -> Result<(), Failure> {
+    let path = state_dir.join(NETWORK);
+    fs::write(&path, "").doing(|| format!("writing {}", path.display()))
+}
+
+/// Whether there may be one.
+pub(crate) fn has_network(state_dir: &Path) -> bool {
+    state_dir.join(NETWORK).exists()
+}
+
+/// Forgets it, once it has been removed.
+pub(crate) fn forget_network(state_dir: &Path) -> Result<(), Failure> {
+    let path = state_dir.join(NETWORK);
+    fs::remove_file(&path).doing(|| format!("removing {}", path.display()))
+}
+
 /// All records of a state directory. One cut short by a crash named nothing that had been made: it is dropped.
 pub(crate) fn all(state_dir: &Path) -> Result<Vec<Record>, Failure> {
     let directory = state_dir.join(DIRECTORY);

@@ -5,13 +5,11 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use crate::wire;
 
-/// Namespaces every sandbox gets of its own. The cgroup namespace follows once the child is in its cgroup.
-pub(crate) const NAMESPACES: u64 = (libc::CLONE_NEWUSER
-    | libc::CLONE_NEWNS
-    | libc::CLONE_NEWPID
-    | libc::CLONE_NEWNET
-    | libc::CLONE_NEWIPC
-    | libc::CLONE_NEWUTS) as u64;
+/// Namespaces a sandbox is cloned into. The child makes two more itself: for its network, since that takes as long as the
+/// others together and can be done while the zygote works, and for cgroups once it is in its own.
+pub(crate) const NAMESPACES: u64 =
+    (libc::CLONE_NEWUSER | libc::CLONE_NEWNS | libc::CLONE_NEWPID | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS)
+        as u64;
 
 /// Missing from libc, where the constant is of a type that cannot hold it.
 const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;

@@ -6,6 +6,7 @@
 
 mod child;
 mod files;
+mod presets;
 mod start;
 
 use std::io;

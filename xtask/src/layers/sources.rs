@@ -151,7 +151,15 @@ fn check_shape(file: &SourceFile, report: &mut Report) {
 
 /// Support packages, `tests` folders, `tests.rs` and files declared under `#[cfg(test)]` hold test code only.
 fn is_test_code(path: &Path, declared: &BTreeSet<PathBuf>) -> bool {
-    let support = ["testkit", "tests", "xtask", "benches", "config-benches", "fuzz"];
+    let support = [
+        "testkit",
+        "tests",
+        "xtask",
+        "benches",
+        "config-benches",
+        "sandbox-benches",
+        "fuzz",
+    ];
     support.iter().any(|folder| path.starts_with(folder))
         || path.components().any(|part| part.as_os_str() == "tests")
         || path.file_name().is_some_and(|name| name == "tests.rs")

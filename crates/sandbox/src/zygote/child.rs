@@ -15,7 +15,7 @@ use rustix::thread::{
     UnshareFlags, set_thread_groups, set_thread_res_gid, set_thread_res_uid, unshare_unsafe,
 };
 
-use super::start::{GO, LINKED, READY};
+use super::start::{APART, GO, GO_WITH_ETC, LINKED, READY};
 use super::{Init, files};
 use crate::confinement::Confinement;
 use crate::failure::{Doing, Failure};
@@ -67,6 +67,9 @@ fn prepare(request: &StartRequest, groups: &[File], setup: &OwnedFd) -> Result<(
         // Zero is the writer: the one process the kernel moves without stopping all others.
         group.write_all(b"0").doing(|| "entering a cgroup")?;
     }
+    if !request.beside {
+        make_network_namespace(request.link.is_some(), setup)?;
+    }
     // Blocks until ids and mounts are there; end of file means that the zygote is gone, or was before the
     // line above.
     let (word, mounts) = wire::receive(setup)
@@ -75,7 +78,8 @@ fn prepare(request: &StartRequest, groups: &[File], setup: &OwnedFd) -> Result<(
     let [root, helper] = <[OwnedFd; 2]>::try_from(mounts)
         .map_err(|_| io::Error::from(io::ErrorKind::UnexpectedEof))
         .doing(|| "taking the root over")?;
-    debug_assert_eq!(word, GO);
+    debug_assert!([GO, GO_WITH_ETC].contains(&word.as_slice()));
+    let etc_is_written = word == GO_WITH_ETC;
 
     root::make_private().doing(|| "making mounts private")?;
     // Any directory of the host does: it is only this namespace's copy of the tree and is let go of below.
@@ -91,13 +95,26 @@ fn prepare(request: &StartRequest, groups: &[File], setup: &OwnedFd) -> Result<(
 
     sethostname(request.hostname.as_bytes())
         .doing(|| format!("setting the host name {}", request.hostname))?;
-    files::write_etc(request)?;
+    if !etc_is_written {
+        files::write_etc(request)?;
+    }
     if !request.beside {
         bring_up_network(request.link.as_ref(), setup)?;
     }
     files::mask()?;
     umask(Mode::from_raw_mode(0o022));
     redirect_streams()
+}
+
+/// Here and not by the clone: it takes as long as all other namespaces together, and the zygote has other things to do for
+/// this sandbox meanwhile.
+fn make_network_namespace(is_awaited: bool, setup: &OwnedFd) -> Result<(), Failure> {
+    // SAFETY: unshares no memory and no descriptors.
+    unsafe { unshare_unsafe(UnshareFlags::NEWNET) }.doing(|| "making a network namespace")?;
+    if is_awaited {
+        wire::send(setup, APART, &[]).doing(|| "telling of the network namespace")?;
+    }
+    Ok(())
 }
 
 /// User 0 of the sandbox, which is nobody on the host.

@@ -183,15 +183,8 @@ fn place_helper(root: &OwnedFd, helper: &OwnedFd) -> Result<(), Failure> {
     mount_setattr(bin.as_fd(), &attributes).doing(|| "making /run/airlock/bin read-only")
 }
 
-/// Host name, host table and name servers, written over whatever the image has. Runs after the old root is gone.
-pub(super) fn write_etc(request: &StartRequest) -> Result<(), Failure> {
-    let root = rustix::fs::open(
-        "/",
-        OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
-        Mode::empty(),
-    )
-    .doing(|| "opening the root")?;
-    let etc = ensure_directory(&root, "etc").doing(|| "finding /etc in the image")?;
+/// Host name, host table and name servers: names in `/etc` and texts.
+pub(super) fn etc(request: &StartRequest) -> [(&'static str, String); 3] {
     let name = &request.hostname;
     let own = request
         .link
@@ -207,12 +200,24 @@ pub(super) fn write_etc(request: &StartRequest) -> Result<(), Failure> {
     if !request.local_names.is_empty() {
         let _infallible = writeln!(hosts, "127.0.0.1\t{}", request.local_names.join(" "));
     }
-    for (file, text) in [
+    [
         ("hostname", format!("{name}\n")),
         ("hosts", hosts),
         ("resolv.conf", request.resolv_conf.clone()),
-    ] {
-        replace_file(etc.as_fd(), file, text.as_bytes()).doing(|| format!("writing /etc/{file}"))?;
+    ]
+}
+
+/// Writes them over whatever the image has. Runs after the old root is gone.
+pub(super) fn write_etc(request: &StartRequest) -> Result<(), Failure> {
+    let root = rustix::fs::open(
+        "/",
+        OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
+        Mode::empty(),
+    )
+    .doing(|| "opening the root")?;
+    let directory = ensure_directory(&root, "etc").doing(|| "finding /etc in the image")?;
+    for (file, text) in etc(request) {
+        replace_file(directory.as_fd(), file, text.as_bytes()).doing(|| format!("writing /etc/{file}"))?;
     }
     Ok(())
 }

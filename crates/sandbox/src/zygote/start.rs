@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Signal, pidfd_send_signal};
 
-use super::{Init, child};
+use super::{Init, child, presets};
 use crate::failure::{Doing, Failure};
 use crate::limits::{IDS_PER_SANDBOX, SETUP_SECONDS};
 use crate::net::netlink::Netlink;
@@ -27,6 +27,10 @@ pub(super) struct Started {
 
 /// Tells the child that its ids and mounts are there.
 pub(super) const GO: &[u8] = b"go";
+/// The same, and that nothing of `/etc` is left to write.
+pub(super) const GO_WITH_ETC: &[u8] = b"go, etc is written";
+/// The child's word that it has a network namespace.
+pub(super) const APART: &[u8] = b"apart";
 /// Tells the child that its network device is there.
 pub(super) const LINKED: &[u8] = b"linked";
 /// The child's word that `init` runs next.
@@ -97,6 +101,8 @@ fn equip(
     pid: i32,
     setup: BorrowedFd<'_>,
 ) -> Result<OwnedFd, Failure> {
+    // The child makes its network namespace meanwhile, on another processor if there is one.
+    let go = if presets::write(request)? { GO_WITH_ETC } else { GO };
     if !request.beside {
         let map = format!("0 {} {IDS_PER_SANDBOX}\n", request.first_id);
         for file in ["uid_map", "gid_map"] {
@@ -112,19 +118,26 @@ fn equip(
     };
     let root = assembler.assemble(&stack, userns.as_fd())?;
     let helper = overlay::read_only_file(&request.helper)?;
-    wire::send(setup, GO, &[root.as_fd(), helper.as_fd()]).doing(|| "handing the root over")?;
+    wire::send(setup, go, &[root.as_fd(), helper.as_fd()]).doing(|| "handing the root over")?;
     drop((root, helper));
     // The child mounts meanwhile, on another processor if there is one.
     if let Some(link) = request.link.as_ref().filter(|_| !request.beside) {
+        expect(setup, APART)?;
         connect(link, pid)?;
         wire::send(setup, LINKED, &[]).doing(|| "handing the network over")?;
     }
+    expect(setup, READY)?;
+    Ok(userns)
+}
+
+/// Waits for a word of the child; any other one says what went wrong there.
+fn expect(setup: BorrowedFd<'_>, expected: &[u8]) -> Result<(), Failure> {
     if !readable(setup).doing(|| "waiting for the sandbox")? {
         return Err(io::Error::from(io::ErrorKind::TimedOut))
             .doing(|| format!("waiting for the sandbox's first process, {SETUP_SECONDS} s long"));
     }
     match wire::receive(setup).doing(|| "hearing from the sandbox")? {
-        Some((word, _)) if word == READY => Ok(userns),
+        Some((word, _)) if word == expected => Ok(()),
         Some((word, _)) => Err(child::decode_failure(&word)),
         None => Err(io::Error::from(io::ErrorKind::UnexpectedEof))
             .doing(|| "the sandbox's first process ended during set-up"),
