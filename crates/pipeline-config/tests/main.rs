@@ -27,3 +27,4 @@ mod rendering;
 mod report;
 mod reports;
 mod schema;
+mod wordings;

@@ -428,3 +428,20 @@ fn trees_of_projects_can_be_packed() {
         assert!(parsed.problems.is_empty(), "{tree}: {:?}", parsed.problems);
     }
 }
+
+#[test]
+fn what_no_pipeline_would_read_is_refused() {
+    let anchor = "x".repeat(40_000);
+    let uses = "    - run: *long\n".repeat(150);
+    let text = format!("long: &long {anchor}\njobs:\n  build:\n    steps:\n{uses}");
+    let tree = [("@config.yml", "version: 2.1\n"), ("@jobs.yml", text.as_str())];
+    let told = config(&tree);
+    assert!(
+        told.starts_with("error[limit]: the packed text has "),
+        "{}",
+        &told[..200]
+    );
+    assert!(told.contains("src/@jobs.yml:1:1"), "{}", &told[..400]);
+    let fitting = text.replace(&uses, "    - run: *long\n");
+    assert!(!config(&[("@jobs.yml", fitting.as_str())]).contains("error["));
+}

@@ -49,11 +49,12 @@ pub fn pack(
     kind: PackKind,
     includes: &BTreeMap<String, Included>,
 ) -> (Option<String>, Vec<Diagnostic>) {
-    let (data, diagnostics) = reading::read(files, |reading| {
+    reading::read(files, |reading| {
         let pieces = reading.pieces(kind, includes);
-        folder::merge(&reading, pieces)
-    });
-    (data.map(|data| data.to_yaml(Layout::PACKED)), diagnostics)
+        let text = folder::merge(&reading, pieces).to_yaml(Layout::PACKED);
+        reading.check_size(&text);
+        text
+    })
 }
 
 /// The files an orb includes, by their path below its folder. Those that lead out of it are not named here; packing

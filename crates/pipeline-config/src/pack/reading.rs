@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use airlock_domain::limits::CONFIG_BYTES;
 use airlock_yaml_tree::{Data, FileId, Node, NodeKind, Parsed, Scalar, Severity, Span, parse_file};
 
 use super::anchors::{self, Anchors, Prefix};
@@ -24,8 +25,8 @@ pub(super) struct Reading<'a, 's> {
 /// Parses the files, hands them to `work`, and gives what it made when nothing was wrong.
 pub(super) fn read(
     files: &[PackFile],
-    work: impl FnOnce(Reading<'_, '_>) -> Data,
-) -> (Option<Data>, Vec<Diagnostic>) {
+    work: impl FnOnce(Reading<'_, '_>) -> String,
+) -> (Option<String>, Vec<Diagnostic>) {
     let mut files: Vec<&PackFile> = files
         .iter()
         .filter(|file| folder::is_packed(&file.path))
@@ -42,22 +43,22 @@ pub(super) fn read(
     for parsed in &parsed {
         problems(parsed, &sink);
     }
-    let mut data = None;
+    let mut text = None;
     if !sink.has_errors() {
-        data = Some(work(Reading {
+        text = Some(work(Reading {
             files: files.clone(),
             parsed: &parsed,
             sink: &sink,
         }));
     }
-    let data = data.filter(|_| !sink.has_errors());
+    let text = text.filter(|_| !sink.has_errors());
     let mut diagnostics = sink.finish();
     for (at, prefix) in &prefixes {
         for diagnostic in &mut diagnostics {
             prefix.undo(&files[*at].source.file, diagnostic);
         }
     }
-    (data, diagnostics)
+    (text, diagnostics)
 }
 
 fn file_id(at: usize) -> FileId {
@@ -105,6 +106,24 @@ fn problems(parsed: &Parsed, sink: &Sink<'_>) {
 }
 
 impl Reading<'_, '_> {
+    /// Refuses what no pipeline would read. The largest file is named: it is where to begin.
+    pub(super) fn check_size(&self, text: &str) {
+        if text.len() <= CONFIG_BYTES {
+            return;
+        }
+        let largest = (0..self.files.len()).max_by_key(|at| self.files[*at].source.bytes.len());
+        let Some(tree) = largest.map(|at| &self.parsed[at].tree) else {
+            return;
+        };
+        let message = format!(
+            "the packed text has {} bytes, and a config can have {CONFIG_BYTES}; this file is the largest",
+            text.len()
+        );
+        let draft = Draft::error(Code::LIMIT, tree.place(Span::new(0, 0)), message)
+            .hint("share what repeats: a command or an executor is written once and called often");
+        self.sink.emit(draft);
+    }
+
     /// The value of every file; always a map.
     pub(super) fn pieces(&self, kind: PackKind, includes: &BTreeMap<String, Included>) -> Vec<Piece> {
         let mut values = Values {
