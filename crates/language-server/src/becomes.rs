@@ -15,6 +15,16 @@ pub(crate) struct Becomes {
 }
 
 impl Becomes {
+    /// The names of the jobs that the entry at a line and column of a workflow stands for.
+    pub(crate) fn names(&self, workflow: &str, line: u32, column: u32) -> Vec<&str> {
+        let workflows = self.plan.iter().flat_map(|plan| &plan.workflows);
+        let jobs = workflows
+            .filter(|planned| planned.name.as_str() == workflow)
+            .flat_map(|planned| &planned.jobs);
+        let here = jobs.filter(|job| (job.place.line, job.place.column) == (line, column));
+        here.map(|job| job.name.as_str()).collect()
+    }
+
     /// The job, or the jobs of a matrix, that an entry stands for.
     pub(crate) fn entry(&self, workflow: &str, name: &str) -> Option<String> {
         let plan = self.plan.as_ref()?;

@@ -1,15 +1,16 @@
 //! The outline of a document and what of it can be folded away. Read from the tree, so a broken text keeps the outline of
-//! what could be read.
+//! what could be read. Below an entry of a workflow stand the names of the jobs it becomes, where those are others.
 
 use airlock_yaml_tree::{Entry, Mapping, Node, NodeKind, Span};
 use gen_lsp_types::{DocumentSymbol, FoldingRange, FoldingRangeKind, SymbolKind};
 
 use crate::analysis::Analysis;
+use crate::becomes::Becomes;
 use crate::limits::MAX_DEPTH;
 use crate::names::content_span;
 
 /// The top-level keys with what is defined below them.
-pub(crate) fn symbols(analysis: &Analysis) -> Vec<DocumentSymbol> {
+pub(crate) fn symbols(analysis: &Analysis, becomes: &Becomes) -> Vec<DocumentSymbol> {
     let Some(top) = analysis.tree.root().and_then(Node::as_mapping) else {
         return Vec::new();
     };
@@ -27,7 +28,9 @@ pub(crate) fn symbols(analysis: &Analysis) -> Vec<DocumentSymbol> {
                 "orbs" | "parameters" => children
                     .map(|child| leaf(analysis, child, kind_of(entry.name())))
                     .collect(),
-                "workflows" | "job-groups" => children.map(|child| workflow(analysis, child)).collect(),
+                "workflows" | "job-groups" => {
+                    children.map(|child| workflow(analysis, child, becomes)).collect()
+                }
                 _ => Vec::new(),
             };
             DocumentSymbol {
@@ -70,7 +73,25 @@ fn definition(analysis: &Analysis, entry: Entry<'_>, kind: SymbolKind) -> Docume
     }
 }
 
-fn workflow(analysis: &Analysis, entry: Entry<'_>) -> DocumentSymbol {
+fn workflow(analysis: &Analysis, workflow: Entry<'_>, becomes: &Becomes) -> DocumentSymbol {
+    let entry = workflow;
+    let with_names = |named: DocumentSymbol, key: Span| {
+        let place = analysis.tree.locate(key.start);
+        let names = becomes.names(workflow.name(), place.line, place.column);
+        let is_own = names.len() == 1 && names.first() == Some(&named.name.as_str());
+        let children: Vec<DocumentSymbol> = names
+            .into_iter()
+            .filter(|_| !is_own)
+            .map(|name| DocumentSymbol {
+                name: name.to_owned(),
+                ..named.clone()
+            })
+            .collect();
+        DocumentSymbol {
+            children: (!children.is_empty()).then_some(children),
+            ..named
+        }
+    };
     let jobs = entry.value().as_mapping().and_then(|map| map.get("jobs"));
     let jobs = jobs
         .filter(|jobs| jobs.merged().is_none() && jobs.value().alias().is_none())
@@ -79,16 +100,15 @@ fn workflow(analysis: &Analysis, entry: Entry<'_>) -> DocumentSymbol {
     let children: Vec<DocumentSymbol> = items
         .filter(|item| item.alias().is_none())
         .filter_map(|item| match item.kind() {
-            NodeKind::Scalar(scalar) if !scalar.is_null() => Some(symbol(
-                analysis,
-                scalar.text,
-                item.span(),
-                item.span(),
-                SymbolKind::Event,
-            )),
+            NodeKind::Scalar(scalar) if !scalar.is_null() => {
+                let span = item.span();
+                let named = symbol(analysis, scalar.text, span, span, SymbolKind::Event);
+                Some(with_names(named, span))
+            }
             NodeKind::Mapping(map) => {
                 let entry = own(map).next()?;
-                Some(leaf(analysis, entry, SymbolKind::Event))
+                let named = leaf(analysis, entry, SymbolKind::Event);
+                Some(with_names(named, entry.key().span()))
             }
             NodeKind::Scalar(_) | NodeKind::Sequence(_) => None,
         })

@@ -162,8 +162,11 @@ impl Session {
             }
             "textDocument/documentSymbol" => {
                 let parameters: DocumentSymbolParams = read(method, parameters)?;
-                let analysis = self.analysis(&parameters.text_document.uri.0);
-                Ok(analysis.map_or(Value::Null, |analysis| write(&outline::symbols(&analysis))))
+                let Some(analysis) = self.analysis(&parameters.text_document.uri.0) else {
+                    return Ok(Value::Null);
+                };
+                let becomes = self.becomes(&analysis.uri);
+                Ok(write(&outline::symbols(&analysis, &becomes)))
             }
             "textDocument/foldingRange" => {
                 let parameters: FoldingRangeParams = read(method, parameters)?;
@@ -174,14 +177,17 @@ impl Session {
         }
     }
 
+    /// What the entries of a document become; empty while it has errors.
+    fn becomes(&mut self, uri: &str) -> Rc<Becomes> {
+        let checked = self.checked(uri);
+        checked.map_or_else(Rc::default, |checked| Rc::clone(&checked.becomes))
+    }
+
     fn hover(&mut self, at: &TextDocumentPositionParams) -> Value {
         let Some((analysis, offset)) = self.place(at) else {
             return Value::Null;
         };
-        let becomes = self
-            .checked(&analysis.uri)
-            .map(|checked| Rc::clone(&checked.becomes));
-        let becomes = becomes.unwrap_or_default();
+        let becomes = self.becomes(&analysis.uri);
         let Some((span, value)) = hover::at(&analysis, offset, &becomes) else {
             return Value::Null;
         };

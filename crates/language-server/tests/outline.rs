@@ -40,6 +40,18 @@ fn the_outline_has_definitions_and_entries() {
 }
 
 #[test]
+fn the_outline_has_the_names_that_entries_become() {
+    let config = "version: 2.1\njobs:\n  build:\n    parameters: {v: {type: string, default: a}}\n    docker: [image: x]\n    steps: [checkout]\n‸workflows:\n  w:\n    jobs:\n      - build\n      - build: {name: again}\n      - build:\n          matrix: {parameters: {v: [b, c]}}\n      - build: {name: one}\n";
+    let answer = Editor::open(config)
+        .ask("documentSymbol", &json!({}))
+        .expect("it is answered");
+    let mut out = String::new();
+    tree(&answer, 0, &mut out);
+    let expected = "  w 8-14\n    build 10-10\n    build 11-11\n      again 11-11\n    build 12-13\n      build-b 12-13\n      build-c 12-13\n    build 14-14\n      one 14-14\n";
+    assert!(out.ends_with(expected), "{out}");
+}
+
+#[test]
 fn maps_texts_and_comments_fold() {
     let answer = Editor::open(CONFIG)
         .ask("foldingRange", &json!({}))

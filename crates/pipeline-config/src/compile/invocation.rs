@@ -238,7 +238,8 @@ impl<'s> Compiler<'s> {
         if text != "approval" {
             let message = format!("an entry of a workflow cannot have the type `{text}`");
             let draft = Draft::error(Code::BAD_VALUE, field.value.place, message)
-                .hint("only `type: approval` can stand here; other types belong to the job itself");
+                .hint("only `type: approval` can stand here; other types belong to the job itself")
+                .maybe_near(&text, &["approval"]);
             self.sink.emit_in(&fields.scope, draft);
         }
         text == "approval"

@@ -6,7 +6,7 @@ use airlock_yaml_tree::Place;
 
 use super::{Compiler, Element, Search};
 use crate::diagnostic::Code;
-use crate::keys::{CONDITION, STEPS, STEPS_OF_2_1};
+use crate::keys::{BUILT_IN_STEPS, CONDITION, STEPS, STEPS_OF_2_1};
 use crate::limits::{MAX_CALL_DEPTH, MAX_PLAN_STEPS};
 use crate::scope::{Map, Pair, Resolved, Scope, Shape, View};
 use crate::sink::Draft;
@@ -128,6 +128,15 @@ impl<'s> Compiler<'s> {
             .related(first.key, "has nothing below it")
             .hint(format!("indent {names} two columns more than `{}`", first.name))
             .maybe_fix(self.indent_below(pairs))
+        } else if let Some(hint) = meant_below(first, rest) {
+            let message = format!("{names} stands beside `{}`, not below it", first.name);
+            Draft::error(
+                Code::MISINDENTED,
+                rest.first().map_or(first.key, |pair| pair.key),
+                message,
+            )
+            .related(first.key, "the step begins here")
+            .hint(hint)
         } else {
             let message = format!("a step has one key, and this one has {}", pairs.len());
             Draft::error(
@@ -292,4 +301,24 @@ impl<'s> Compiler<'s> {
             }
         }
     }
+}
+
+/// How to put the keys beside a built-in step below it, when they are its own.
+fn meant_below(first: &Pair<'_>, rest: &[Pair<'_>]) -> Option<String> {
+    let step = BUILT_IN_STEPS.iter().find(|step| step.name == first.name)?;
+    let kind = step.kind?;
+    let is_own = |pair: &Pair<'_>| kind.describe(pair.name).is_some();
+    if !rest.iter().all(is_own) {
+        return None;
+    }
+    let names: Vec<String> = rest.iter().map(|pair| format!("`{}`", pair.name)).collect();
+    let names = names.join(", ");
+    Some(if first.value.node.as_scalar().is_some() {
+        format!(
+            "write the text as `command: …` below `{}`, and {names} in line with it",
+            first.name
+        )
+    } else {
+        format!("indent {names} as far as what stands below `{}`", first.name)
+    })
 }
