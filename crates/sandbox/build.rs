@@ -8,9 +8,18 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::{env, fs};
 
-const PROFILES: [(&str, &[&str]); 2] = [
+const PROFILES: [(&str, &[&str]); 3] = [
     ("DEFAULT", &["docker.rules", "additions.rules", "hardening.rules"]),
-    ("DOCKER", &["docker.rules", "hardening.rules"]),
+    (
+        "NESTED",
+        &[
+            "docker.rules",
+            "additions.rules",
+            "mounts.rules",
+            "hardening.rules",
+        ],
+    ),
+    ("STRICT", &["docker.rules", "hardening.rules"]),
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {

@@ -12,6 +12,9 @@
     reason = "forks and makes raw system calls, which is what is tested"
 )]
 
+#[path = "support/verdicts.rs"]
+mod verdicts;
+
 use std::io::{self, IoSliceMut, Read, Write};
 use std::mem::MaybeUninit;
 use std::os::fd::{FromRawFd, OwnedFd};
@@ -42,6 +45,7 @@ fn init(init: Init) -> i32 {
             Some("run") => run(&request, &confinement),
             Some("background") => spawn(&request, &confinement, &mut background),
             Some("syscall") => syscall(&request, &confinement),
+            Some("verdicts") => verdicts::all(&request, &confinement),
             Some("switch") => match fds
                 .into_iter()
                 .next()

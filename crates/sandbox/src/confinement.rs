@@ -39,9 +39,9 @@ impl Confinement {
         Self { profile }
     }
 
-    /// Identity of the seccomp filter in force, for records: profile name and a hash of its instructions.
+    /// Identity of the seccomp filter in force, see [`SeccompProfile::filter_hash`].
     pub fn filter_hash(&self) -> &'static str {
-        seccomp::filter(self.profile).hash
+        self.profile.filter_hash()
     }
 
     /// Applies it to the calling process, which must be the single-threaded child that will `exec` the step.

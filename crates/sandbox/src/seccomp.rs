@@ -30,6 +30,7 @@ mod compiled {
 pub(crate) fn filter(profile: SeccompProfile) -> &'static Filter {
     match profile {
         SeccompProfile::Default => &compiled::DEFAULT,
-        SeccompProfile::Docker => &compiled::DOCKER,
+        SeccompProfile::Nested => &compiled::NESTED,
+        SeccompProfile::Strict => &compiled::STRICT,
     }
 }

@@ -54,12 +54,26 @@ pub enum Network {
 }
 
 /// Which system calls a step may make.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SeccompProfile {
     /// Docker's default profile with `clone`, `setns` and `unshare` allowed without conditions.
+    #[default]
     Default,
+    /// The same with the calls that mount, for builds that start containers of their own. A step has no right to mount
+    /// anything; it gets one only over a mount namespace in a user namespace that it makes.
+    Nested,
     /// Docker's default profile as it is: no new namespaces.
-    Docker,
+    Strict,
+}
+
+impl SeccompProfile {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Default, Self::Nested, Self::Strict];
+
+    /// Identity of the filter, for records: name of the profile and a hash of its instructions.
+    pub fn filter_hash(self) -> &'static str {
+        crate::seccomp::filter(self).hash
+    }
 }
 
 /// A read-only layer placed below the sandbox's own writable one.

@@ -152,13 +152,44 @@ fn process_1_cannot_be_traced_or_killed_by_the_job() {
 }
 
 #[test]
-fn dockers_own_profile_lets_nobody_make_namespaces() {
+fn the_strict_profile_lets_nobody_make_namespaces() {
     let machine = Machine::new();
     let mut default = machine.start("a");
-    let mut docker = machine.start_with("b", |spec| spec.profile = SeccompProfile::Docker);
+    let mut strict = machine.start_with("b", |spec| spec.profile = SeccompProfile::Strict);
     let attempt = "unshare -U true";
     assert!(default.succeeds(attempt));
-    assert!(!docker.succeeds(attempt));
+    assert!(!strict.succeeds(attempt));
+}
+
+#[test]
+fn the_nested_profile_lets_a_job_mount_in_namespaces_of_its_own_alone() {
+    let machine = Machine::new();
+    let mut default = machine.start("a");
+    let mut nested = machine.start_with("b", |spec| spec.profile = SeccompProfile::Nested);
+    let own = |script: &str| format!("mkdir -p /tmp/m && unshare -U -r -m -p -f sh -c '{script}'");
+    let mount = own("mount -t tmpfs t /tmp/m && echo x > /tmp/m/x && umount /tmp/m");
+    assert!(!default.succeeds(&mount), "the control: nobody else may");
+    let ended = nested.sh(&mount);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(
+        !nested.succeeds("mount -t tmpfs t /tmp/m"),
+        "over the sandbox itself"
+    );
+    // What lies under a lid stays there, and a new /proc would show it.
+    for attempt in [
+        "umount /proc/interrupts",
+        "umount /proc/sys",
+        "mount -o remount,rw,bind /proc/sys",
+        "mount -t proc p /tmp/m",
+    ] {
+        assert!(!nested.succeeds(&own(attempt)), "{attempt}");
+    }
+    let control = nested.unconfined("umount /proc/interrupts && test -n \"$(head -c 1 /proc/interrupts)\"");
+    assert_eq!(
+        control.code,
+        Some(0),
+        "the control: there is something under it, {control:?}"
+    );
 }
 
 #[test]

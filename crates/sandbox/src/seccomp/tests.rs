@@ -12,6 +12,7 @@ const X86_64: &str = include_str!("../../seccomp/x86_64.names");
 const I386: &str = include_str!("../../seccomp/i386.names");
 const DOCKER: &str = include_str!("../../seccomp/docker.rules");
 const ADDITIONS: &str = include_str!("../../seccomp/additions.rules");
+const MOUNTS: &str = include_str!("../../seccomp/mounts.rules");
 const HARDENING: &str = include_str!("../../seccomp/hardening.rules");
 
 const DENIED: u32 = RET_ERRNO | EPERM as u32;
@@ -82,9 +83,10 @@ fn expected(table: &Table, number: u32, arguments: [u64; 6]) -> u32 {
 
 #[test]
 fn every_number_of_every_architecture_gets_the_verdict_of_the_rules() {
-    let profiles: [(SeccompProfile, &[&str]); 2] = [
+    let profiles: [(SeccompProfile, &[&str]); 3] = [
         (SeccompProfile::Default, &[DOCKER, ADDITIONS, HARDENING]),
-        (SeccompProfile::Docker, &[DOCKER, HARDENING]),
+        (SeccompProfile::Nested, &[DOCKER, ADDITIONS, MOUNTS, HARDENING]),
+        (SeccompProfile::Strict, &[DOCKER, HARDENING]),
     ];
     let values = [
         0,
@@ -219,9 +221,9 @@ fn namespaces_can_be_made_by_default_and_not_with_dockers_own_profile() {
         run(SeccompProfile::Default, ARCH_X86_64, clone, new_user),
         RET_ALLOW
     );
-    assert_eq!(run(SeccompProfile::Docker, ARCH_X86_64, clone, new_user), DENIED);
-    assert_eq!(run(SeccompProfile::Docker, ARCH_X86_64, clone, fork), RET_ALLOW);
-    for profile in [SeccompProfile::Default, SeccompProfile::Docker] {
+    assert_eq!(run(SeccompProfile::Strict, ARCH_X86_64, clone, new_user), DENIED);
+    assert_eq!(run(SeccompProfile::Strict, ARCH_X86_64, clone, fork), RET_ALLOW);
+    for profile in SeccompProfile::ALL {
         assert_eq!(
             run(profile, ARCH_X86_64, parse_names(X86_64)["clone3"], [0; 6]),
             UNKNOWN
@@ -269,6 +271,6 @@ fn rules_that_cannot_be_meant_fail_the_build() {
 #[test]
 fn hashes_tell_profiles_apart() {
     let [default, docker] =
-        [SeccompProfile::Default, SeccompProfile::Docker].map(|profile| filter(profile).hash);
+        [SeccompProfile::Default, SeccompProfile::Strict].map(|profile| filter(profile).hash);
     assert!(default.starts_with("default-") && docker.starts_with("docker-") && default[8..] != docker[7..]);
 }
