@@ -15,6 +15,17 @@ use crate::sink::Draft;
 use crate::suggest;
 use crate::value::Value;
 
+/// What becomes of keys that are in no table.
+#[derive(Clone, Copy)]
+enum Strangers {
+    /// Each is an error.
+    Refused,
+    /// Each is a warning, but for those that are nearly one of the table.
+    Far,
+    /// Each is a warning.
+    All,
+}
+
 /// A map that was checked against its table.
 pub(crate) struct Fields<'s> {
     /// What the map is, such as ``the `run` step``.
@@ -39,14 +50,30 @@ pub(crate) struct Field<'s> {
 impl<'s> Compiler<'s> {
     /// Checks a map against its table of keys.
     pub(crate) fn fields(&self, map: &Map<'s>, place: Place, what: &str, keys: &[Key]) -> Fields<'s> {
-        self.fields_of(map, place, what, &[keys])
+        self.checked_fields(map, place, what, &[keys], Strangers::Refused)
     }
 
-    /// Checks a map against several tables of keys.
+    /// Checks a map against its table of keys, in which CircleCI lets others stand.
+    pub(crate) fn loose_fields(&self, map: &Map<'s>, place: Place, what: &str, keys: &[Key]) -> Fields<'s> {
+        self.checked_fields(map, place, what, &[keys], Strangers::Far)
+    }
+
+    /// Checks the map of a job that runs no steps, which may have every key, against several tables.
     pub(crate) fn fields_of(&self, map: &Map<'s>, place: Place, what: &str, keys: &[&[Key]]) -> Fields<'s> {
+        self.checked_fields(map, place, what, keys, Strangers::All)
+    }
+
+    fn checked_fields(
+        &self,
+        map: &Map<'s>,
+        place: Place,
+        what: &str,
+        keys: &[&[Key]],
+        strangers: Strangers,
+    ) -> Fields<'s> {
         let mut fields = Fields::open(map, place, what);
         for pair in map.iter() {
-            if let Some(meant) = self.check_key(&pair, map, what, keys) {
+            if let Some(meant) = self.check_key(&pair, map, what, keys, strangers) {
                 fields.meant.push((meant, pair));
             }
         }
@@ -60,6 +87,7 @@ impl<'s> Compiler<'s> {
         map: &Map<'s>,
         what: &str,
         tables: &[&[Key]],
+        strangers: Strangers,
     ) -> Option<&'static str> {
         let scope = &map.scope;
         let keys = || tables.iter().copied().flatten();
@@ -82,11 +110,14 @@ impl<'s> Compiler<'s> {
                 let absent = |name: &&str| map.mapping.get(name).is_none();
                 let names: Vec<&str> = keys().map(|key| key.name).filter(absent).collect();
                 let message = format!("extraneous key [{}] is not permitted in {what}", pair.name);
-                // Jobs that run no steps let every key stand; that is what a second table is for.
-                let draft = if tables.len() > 1 {
-                    Draft::warning(Code::UNKNOWN_KEY, pair.key, message)
-                } else {
-                    Draft::error(Code::UNKNOWN_KEY, pair.key, message)
+                let is_near = suggest::nearest(pair.name, names.iter().copied()).is_some();
+                let draft = match strangers {
+                    Strangers::Far if !is_near => {
+                        let message = format!("the key `{}` has no meaning in {what}", pair.name);
+                        Draft::warning(Code::UNKNOWN_KEY, pair.key, message)
+                    }
+                    Strangers::All => Draft::warning(Code::UNKNOWN_KEY, pair.key, message),
+                    Strangers::Refused | Strangers::Far => Draft::error(Code::UNKNOWN_KEY, pair.key, message),
                 };
                 if keys::STEPS.contains(&pair.name) && keys().any(|key| key.name == "steps") {
                     self.sink.emit_in(scope, Self::step_as_key(pair, draft, scope));

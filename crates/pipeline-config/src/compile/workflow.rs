@@ -58,7 +58,7 @@ impl<'s> Compiler<'s> {
         let what = format!("workflow `{}`", pair.name);
         let value = self.resolve(&View::new(pair.value.node, scope));
         let map = self.map(&value, &what)?;
-        let fields = self.fields(&map, pair.key, &what, WORKFLOW);
+        let fields = self.loose_fields(&map, pair.key, &what, WORKFLOW);
         let schedules = self.schedules(&fields);
         let auto_reruns = self.auto_reruns(&fields);
         let decided = self.workflow_left_out(&fields);

@@ -122,11 +122,11 @@ fn map_of(kind: Kind) -> Value {
     map
 }
 
-/// Jobs that run no steps ignore the keys of those that do, with a warning.
+/// Jobs that run no steps ignore the keys of those that do, and workflows keys that are not nearly theirs, with a warning.
 fn is_loose(kind: Kind) -> bool {
     matches!(
         kind,
-        Kind::ApprovalJob | Kind::NoOpJob | Kind::LockJob | Kind::ReleaseJob
+        Kind::ApprovalJob | Kind::NoOpJob | Kind::LockJob | Kind::ReleaseJob | Kind::Workflow
     )
 }
 
