@@ -109,7 +109,7 @@ pub(crate) fn started(what: &str, corpus: &Path) -> anyhow::Result<Took> {
 }
 
 /// Milliseconds of the processor that something takes.
-fn processor(work: impl FnOnce()) -> anyhow::Result<f64> {
+pub(crate) fn processor(work: impl FnOnce()) -> anyhow::Result<f64> {
     let now = || -> anyhow::Result<f64> {
         let text = std::fs::read_to_string("/proc/thread-self/schedstat")
             .context("reading the scheduler's figures")?;

@@ -78,7 +78,8 @@ impl Corpus {
         Ok(())
     }
 
-    fn find(&self, reference: &OrbReference) -> Result<OrbSource, OrbProblem> {
+    /// The orb of a reference, out of the folder.
+    pub(crate) fn find(&self, reference: &OrbReference) -> Result<OrbSource, OrbProblem> {
         let missing = || OrbProblem::NotFound(Catalogue::default());
         let OrbReference::Registry { name, version } = reference else {
             return Err(missing());

@@ -28,13 +28,14 @@ impl Figure {
 
     /// The sample that half of the others do not exceed.
     pub(crate) fn median(&self) -> Option<f64> {
-        let mut sorted = self.samples.clone();
-        sorted.sort_by(f64::total_cmp);
-        sorted.get(sorted.len().checked_sub(1)? / 2).copied()
+        self.rank(50)
     }
 
-    fn least(&self) -> Option<f64> {
-        self.samples.iter().copied().min_by(f64::total_cmp)
+    /// The sample that so many percent of all do not exceed; 0 is the least, 100 the most.
+    fn rank(&self, percent: usize) -> Option<f64> {
+        let mut sorted = self.samples.clone();
+        sorted.sort_by(f64::total_cmp);
+        sorted.get(sorted.len().checked_sub(1)? * percent / 100).copied()
     }
 
     /// The median as a part of the target.
@@ -48,7 +49,9 @@ impl Figure {
             "unit": self.unit,
             "target": self.target,
             "median": self.median(),
-            "least": self.least(),
+            "least": self.rank(0),
+            "p95": self.rank(95),
+            "most": self.rank(100),
             "ratio": self.ratio(),
             "met": self.ratio().map(|ratio| ratio <= 1.0),
             "samples": self.samples,
@@ -60,8 +63,8 @@ impl Figure {
 /// The table.
 pub(crate) fn report(figures: &[Figure]) -> String {
     let mut text = format!(
-        "{:<72} {:>4} {:>10} {:>10} {:>8} {:>7}  met\n",
-        "", "n", "median", "least", "target", "ratio"
+        "{:<72} {:>4} {:>10} {:>10} {:>10} {:>10} {:>8} {:>7}  met\n",
+        "", "n", "least", "median", "p95", "most", "target", "ratio"
     );
     let number = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| format!("{value:.3}"));
     for figure in figures {
@@ -76,10 +79,12 @@ pub(crate) fn report(figures: &[Figure]) -> String {
             .collect();
         let _ = writeln!(
             text,
-            "{title:<72} {:>4} {:>10} {:>10} {:>8} {:>7}  {met:<3}  {}",
+            "{title:<72} {:>4} {:>10} {:>10} {:>10} {:>10} {:>8} {:>7}  {met:<3}  {}",
             figure.samples.len(),
+            number(figure.rank(0)),
             number(figure.median()),
-            number(figure.least()),
+            number(figure.rank(95)),
+            number(figure.rank(100)),
             figure
                 .target
                 .map_or_else(|| "-".to_owned(), |target| target.to_string()),
@@ -103,6 +108,7 @@ mod tests {
         assert_eq!(figure.median(), None);
         figure.samples = vec![9.0, 1.0, 2.0];
         assert_eq!(figure.median(), Some(2.0));
+        assert_eq!((figure.rank(0), figure.rank(100)), (Some(1.0), Some(9.0)));
         assert!(report(&[figure]).contains("yes"));
         let mut slow = Figure::new("a slow thing", "ms", Some(2.0));
         slow.samples = vec![3.0];

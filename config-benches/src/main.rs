@@ -1,6 +1,6 @@
 //! Measures the config compiler: `cargo xtask bench config` builds and starts this program.
 //!
-//! It knows nothing of the product but the two crates it measures, so that it is built in a minute. What it reads is a
+//! It knows nothing of the product but the three crates it measures, so that it is built in a minute. What it reads is a
 //! config of its own and, where there is one, the folder of real configs (`AIRLOCK_CORPUS`, or `../shared/corpus` beside
 //! the checkout). Each figure that is about memory has a process of its own: this program, started again. Beside the
 //! figures stands what PyYAML needs to read the same files, where it is installed.
@@ -14,6 +14,7 @@ mod alone;
 mod bombs;
 mod corpus;
 mod figure;
+mod keystrokes;
 mod peer;
 mod sample;
 mod series;
@@ -42,6 +43,9 @@ struct Arguments {
         default_value = "../shared/corpus"
     )]
     corpus: PathBuf,
+    /// Measure `airlock lsp` of this binary too, through its pipes.
+    #[arg(long, value_name = "FILE", env = "AIRLOCK_BENCH_BINARY")]
+    binary: Option<PathBuf>,
     /// Measured runs of each series.
     #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     runs: u32,
@@ -116,6 +120,29 @@ fn measure(arguments: &Arguments, corpus: Option<&Corpus>) -> anyhow::Result<Vec
             memory.samples.push(took.megabytes);
         }
         figures.extend([time, memory]);
+    }
+    let (title, text) = match corpus {
+        Some(corpus) => {
+            let (name, bytes) = corpus.longest()?;
+            (format!("real: {name}"), bytes)
+        }
+        None => (
+            "a config of 2,866 lines".to_owned(),
+            sample::config(2866).into_bytes(),
+        ),
+    };
+    figures.extend(keystrokes::in_process(
+        &title,
+        &text,
+        Corpus::open(&arguments.corpus),
+    )?);
+    if let Some(binary) = &arguments.binary {
+        figures.extend(keystrokes::through_pipes(
+            &title,
+            &text,
+            binary,
+            &arguments.corpus,
+        )?);
     }
     for bomb in bombs::all() {
         let took = alone::started(bomb.name, &arguments.corpus)?;

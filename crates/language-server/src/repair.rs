@@ -16,22 +16,26 @@ pub(crate) fn tree(source: &str, file: FileId) -> Tree {
     for _ in 0..MAX_REPAIRS {
         let Some(broken) = breaks(&parsed) else { break };
         // The line that is named often only follows the one that is wrong, or a bracket far above is still open: take
-        // whichever lets the parser go furthest, of equals the last named here.
+        // whichever lets the parser go furthest, of equals the first named here. Most often one line is all.
         let at = broken.span.start as usize;
-        let mut tries: Vec<usize> = line_above(&text, at).into_iter().collect();
+        let mut tries: Vec<usize> = bracket_above(&text, at).into_iter().collect();
         tries.push(at);
-        tries.extend(bracket_above(&text, at));
-        let Some((better, next)) = tries
-            .into_iter()
-            .filter_map(|at| {
-                let blanked = without_line(&text, at)?;
-                let parsed = parse_file(file, &blanked);
-                Some((blanked, parsed))
-            })
-            .max_by_key(|(_, parsed)| breaks(parsed).map_or(u32::MAX, |broken| broken.span.start))
-        else {
-            break;
-        };
+        tries.extend(line_above(&text, at));
+        let mut best: Option<(u32, Vec<u8>, Parsed)> = None;
+        for at in tries {
+            let Some(blanked) = without_line(&text, at) else {
+                continue;
+            };
+            let parsed = parse_file(file, &blanked);
+            let reach = breaks(&parsed).map_or(u32::MAX, |broken| broken.span.start);
+            if best.as_ref().is_none_or(|(furthest, ..)| reach > *furthest) {
+                best = Some((reach, blanked, parsed));
+            }
+            if reach == u32::MAX {
+                break;
+            }
+        }
+        let Some((_, better, next)) = best else { break };
         text = better;
         parsed = next;
     }

@@ -184,6 +184,10 @@ fn every_difference_has_its_reason() {
         "\nAgreements: {}. Differences: {}. Not about configs: {}.",
         counts[0], counts[1], counts[2]
     );
+    out.push_str(WHOLE_FILES);
+    for (file, codes, why) in REFUSED {
+        let _ = writeln!(out, "| `{file}` | refuses: {} | {why} |", codes.join(", "));
+    }
     let path = here.join("../../docs/language-server-comparison.md");
     if std::env::var_os("AIRLOCK_UPDATE_DOCS").is_some() {
         std::fs::write(&path, &out).expect("the table can be written");
@@ -209,6 +213,31 @@ compiled, and where the two differ stands who is right and why. A piece that is 
 | --- | --- | --- | --- | --- |
 ";
 
+const WHOLE_FILES: &str = "
+## Whole files
+
+Beside the cases lie whole files, which it calls right or wrong. Both agree on them but for these, which it calls right. Where
+an orb cannot be had, everything else is compared.
+
+| File | Airlock | |
+| --- | --- | --- |
+";
+
+/// Files that it calls right and the compiler refuses, with the codes and the reason.
+const REFUSED: &[(&str, &[&str], &str)] = &[
+    (
+        "pkg/services/testdata/noErrors.yml",
+        &["missing-argument"],
+        "The workflow calls `deploy` without its parameter `myparam`, which has no default. The file's test is about shapes alone.",
+    ),
+    (
+        "pkg/services/testdata/anchorNoErrors.yml",
+        &["unknown-argument", "unknown-value"],
+        "`dummyJob` has no parameter `py_version`, and `<< matrix.py_version >>` stands in an entry without a matrix. The \
+         file's test is about anchors alone.",
+    ),
+];
+
 /// Files of its tests that it calls right, and files it calls wrong.
 const FILES: &[(&str, bool)] = &[
     ("pkg/parser/validate/testdata/correct_param_type.yml", true),
@@ -227,6 +256,7 @@ const FILES: &[(&str, bool)] = &[
         "pkg/parser/validate/testdata/invalid_checkout_method_shallow.yml",
         false,
     ),
+    ("pkg/services/testdata/requiresNoErrors.yml", true),
     ("pkg/services/testdata/schemaError.yml", false),
     ("test-files/.circleci/invalid-files/unused-job.yml", true),
     ("test-files/.circleci/invalid-files/job-without-steps.yml", false),
@@ -241,14 +271,19 @@ fn files_that_it_calls_right_compile_and_others_do_not() {
         // Said by the test of its cases.
         return;
     }
-    for (file, right) in FILES {
+    let refused = |file: &str| -> BTreeSet<String> {
         let text = std::fs::read_to_string(folder.join(file)).expect("the file is there");
-        let found = compiled(&text);
         // The language server looks orbs up; some of them are not in the corpus.
-        let refused: Vec<&Diagnostic> = found
-            .iter()
-            .filter(|diagnostic| diagnostic.is_error() && diagnostic.code.as_str() != "unknown-orb")
-            .collect();
+        let found = compiled(&text).into_iter().filter(Diagnostic::is_error);
+        let codes = found.map(|diagnostic| diagnostic.code.as_str().to_owned());
+        codes.filter(|code| code != "unknown-orb").collect()
+    };
+    for (file, right) in FILES {
+        let refused = refused(file);
         assert_eq!(refused.is_empty(), *right, "{file}: {refused:?}");
+    }
+    for (file, codes, _) in REFUSED {
+        let refused = refused(file);
+        assert!(refused.iter().eq(*codes), "{file}: {refused:?}");
     }
 }

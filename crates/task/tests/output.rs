@@ -150,16 +150,17 @@ fn silence_while_nobody_reads_is_not_the_steps() {
     // its writer, is known to have been held up for longer than the limit.
     let script = "head -c 30000000 /dev/zero; echo done";
     let step = StartStep {
-        no_output_timeout_ms: 300,
+        // A flood that waits for the processor on a busy machine is silent as well, but not for so long.
+        no_output_timeout_ms: 2000,
         ..host.step(script)
     };
     let number = step.step;
     host.send(&airlock_sandbox::channel::ToInit::StartStep(step));
-    let slow = host.step("read -t 1 line || true; echo over > over");
+    let slow = host.step("read -t 4 line || true; echo over > over");
     let (slow_number, slow_done) = (slow.step, host.home("over"));
     host.send(&airlock_sandbox::channel::ToInit::StartStep(slow));
     let gate = std::thread::spawn(move || {
-        // Ends when the second step has, a second later by its own clock.
+        // Ends when the second step has, four seconds later by its own clock.
         while !slow_done.exists() {
             std::thread::yield_now();
         }
