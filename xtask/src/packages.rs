@@ -85,6 +85,12 @@ pub(crate) const PACKAGES: &[AptPackage] = &[
         "the address policy of sandboxes with a network",
     ),
     command(
+        "runc",
+        "runc",
+        Purpose::Test,
+        "the peer that what a process sees in a sandbox is compared with",
+    ),
+    command(
         "iproute2",
         "ip",
         Purpose::Run,

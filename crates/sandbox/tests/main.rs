@@ -5,6 +5,7 @@
 //! made without the protection, where it has to succeed.
 
 mod confinement;
+mod conformance;
 mod files;
 mod isolation;
 mod leftovers;

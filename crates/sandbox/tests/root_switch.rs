@@ -273,3 +273,70 @@ fn attached_layers_are_in_the_zygotes_mount_table_and_in_no_other() {
     });
     assert_eq!(mounts_below(zygote, &state), 0, "nothing stays attached");
 }
+
+/// Switches one sandbox goes through: more than any job has steps.
+const SWITCHES: usize = 200;
+
+#[test]
+fn two_hundred_switches_keep_everything_and_leave_one_root() {
+    let machine = Machine::new();
+    let mut inside = machine.start("a");
+    let server = inside.background("cd /root && exec sleep 1000");
+    let before = inside.output("wc -l < /proc/self/mountinfo");
+    for number in 1..=SWITCHES {
+        inside.output(&format!(
+            "echo {number} >> /root/log && mv /etc/b /etc/c && mv /etc/c /etc/b"
+        ));
+        switch(&mut inside, &[]);
+    }
+    assert_eq!(
+        inside.output("wc -l < /root/log; tail -n 1 /root/log; cat /etc/b"),
+        "200\n200\nb"
+    );
+    // A process of the first step still runs, and the roots in between hang on nothing.
+    assert!(inside.succeeds(&format!("kill -0 {server}")));
+    assert_eq!(inside.output("wc -l < /proc/self/mountinfo"), before);
+    inside.sandbox.destroy().expect("a clean end");
+    assert!(!machine.work_dir().join("a").exists());
+}
+
+#[test]
+fn two_restores_that_overlap_are_one_tree_the_later_on_top() {
+    let machine = Machine::new();
+    let (one, two) = (cache(&machine, "one"), cache(&machine, "two"));
+    fs::remove_file(two.path.join("root/dep/pkg/f3")).expect("a file less");
+    fs::create_dir_all(two.path.join("root/dep/pkg/deep/er")).expect("a directory more");
+    let mut inside = machine.start("a");
+    switch(&mut inside, std::slice::from_ref(&one));
+    inside.output("rm /root/dep/pkg/f9 && ln /root/dep/pkg/f8 /root/eight");
+    switch(&mut inside, &[two]);
+    assert_eq!(
+        inside.output("cat /root/dep/pkg/f3 /root/dep/pkg/f4 /root/dep/pkg/f9 /root/eight"),
+        "one 3\ntwo 4\ntwo 9\none 8"
+    );
+    // Across both: rename, link, delete.
+    inside.output("mv /root/dep/pkg/deep /root/deep && ln /root/dep/pkg/f4 /root/four && echo x >> /root/four && rm -rf /root/dep");
+    assert_eq!(
+        inside.output("cat /root/four; ls /root | tr '\\n' ' '"),
+        "two 4\nx\ndeep eight four"
+    );
+}
+
+#[test]
+fn a_tree_as_a_package_manager_replaces_it() {
+    let machine = Machine::new();
+    let cache = cache(&machine, "cache");
+    let mut inside = machine.start("a");
+    switch(&mut inside, std::slice::from_ref(&cache));
+    // What `npm ci` does: delete all, write all again next to it, move it in place, make executable links.
+    inside.output(
+        "cd /root && rm -rf dep && mkdir .staging && for i in 1 2 3 4 5 6 7 8 9; do mkdir -p .staging/p$i/bin && echo $i > \
+         .staging/p$i/bin/run && chmod 755 .staging/p$i/bin/run; done && mkdir -p dep/.bin && for i in 1 2 3 4 5 6 7 8 9; do mv \
+         .staging/p$i dep/p$i && ln -s ../p$i/bin/run dep/.bin/p$i; done && rmdir .staging",
+    );
+    switch(&mut inside, &[]);
+    assert_eq!(
+        inside.output("cat /root/dep/.bin/p7; ls -A /root/dep | wc -l; test -e /root/dep/pkg || echo gone"),
+        "7\n10\ngone"
+    );
+}
