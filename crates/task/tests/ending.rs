@@ -27,13 +27,13 @@ fn a_signal_is_told_from_an_exit_code() {
 fn silence_ends_a_step() {
     let mut host = Host::new();
     let step = StartStep {
-        no_output_timeout_ms: 50,
+        no_output_timeout_ms: 1000,
         ..host.step("echo hello; sleep 1000")
     };
     let ran = host.run_step(step);
     assert_eq!(
         (ran.text(), &ran.end),
-        ("hello\n", &StepEnd::NoOutput { after_ms: 50 })
+        ("hello\n", &StepEnd::NoOutput { after_ms: 1000 })
     );
     // Output that is masked or held back is output; a limit of hours ends nothing.
     let step = StartStep {

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::Write;
 
 use airlock_sandbox::channel::{FromInit, MAX_OUTPUT, StartStep, StepEnd};
+use rustix::fs::{CWD, FileType, Mode, mknodat};
 
 use crate::host::{Host, Watched, contains};
 
@@ -158,14 +159,10 @@ fn silence_while_nobody_reads_is_not_the_steps() {
     host.send(&airlock_sandbox::channel::ToInit::StartStep(step));
     let slow = host.step("read -t 4 line || true; echo over > over");
     let (slow_number, slow_done) = (slow.step, host.home("over"));
+    mknodat(CWD, &slow_done, FileType::Fifo, Mode::RWXU, 0).expect("a pipe with a name");
     host.send(&airlock_sandbox::channel::ToInit::StartStep(slow));
-    let gate = std::thread::spawn(move || {
-        // Ends when the second step has, four seconds later by its own clock.
-        while !slow_done.exists() {
-            std::thread::yield_now();
-        }
-    });
-    gate.join().expect("no panic");
+    // Comes to an end when the second step does, four seconds later by its own clock.
+    fs::read(&slow_done).expect("the second step's word");
     let mut output = 0;
     let (mut flood, mut other) = (None, None);
     while flood.is_none() || other.is_none() {

@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use airlock_sandbox::channel::StepEnd;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal, WaitStatus, kill_process};
 
 use super::output::{Output, Taken};
@@ -146,17 +147,33 @@ impl Step {
         if self.deadline().is_none_or(|deadline| deadline > now) {
             return;
         }
+        let output_waits = self.output_waits();
         match (&mut self.ending, self.no_output) {
             (Some(ending), _) => {
                 ending.killed = true;
                 self.kill(processes);
             }
+            // Output that nobody has read yet is no silence, however long this process had to wait for its turn.
+            (None, Some(_)) if output_waits => self.last_output = now,
             (None, Some(limit)) => {
                 let after_ms = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
                 self.end(StepEnd::NoOutput { after_ms }, now, grace, processes);
             }
             (None, None) => {}
         }
+    }
+
+    fn output_waits(&self) -> bool {
+        let Some(output) = self.output() else {
+            return false;
+        };
+        let mut waits = [PollFd::from_borrowed_fd(output, PollFlags::IN)];
+        let now = Timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        };
+        poll(&mut waits, Some(&now)).is_ok_and(|ready| ready > 0)
+            && waits[0].revents().contains(PollFlags::IN)
     }
 
     /// Begins to end the step: TERM now, KILL after the grace. Asked again, the sooner deadline holds and the first
