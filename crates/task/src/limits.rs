@@ -67,3 +67,6 @@ pub(crate) const TEST_NAMES: u64 = 64 << 20;
 
 /// Longest text `env subst` reads.
 pub(crate) const SUBST_TEXT: u64 = 64 << 20;
+
+/// Longest file of earlier test results: a few hundred thousand tests.
+pub(crate) const TEST_RESULTS: u64 = 256 << 20;

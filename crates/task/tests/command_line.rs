@@ -38,9 +38,12 @@ fn a_job_calls_the_helper_by_both_names() {
 
 #[test]
 fn what_is_not_available_says_so_and_fails() {
-    let output = call(&["circleci", "run", "release", "plan", "x"]);
+    let output = call(&["circleci", "testsuite", "run", "x"]);
     assert_eq!(output.status.code(), Some(2));
-    assert!(text(&output.stderr).contains("`circleci run release plan` is not available here"));
+    assert!(text(&output.stderr).contains("`circleci testsuite run x` is not available here"));
+    let output = call(&["circleci-agent", "run", "release", "plan", "x"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("keeps no record of releases"));
 }
 
 #[test]

@@ -1,28 +1,31 @@
-//! `tests split`: one node's share of a list of tests. By name the sorted list is dealt out in turn, by file size
-//! each test goes to the node with the least so far, largest first; both give every node the same answer without
-//! the nodes talking to each other. Timings of earlier runs do not reach a job, so `--split-by=timings` says what
-//! CircleCI says when it has none and deals by name.
+//! `tests split`: one node's share of a list of tests. By name the sorted list is dealt out in turn; by file size or by
+//! the time that earlier runs took each test goes to the node with the least so far, largest first. All give every node
+//! the same answer without the nodes talking to each other. Without earlier results `--split-by=timings` says what
+//! CircleCI says and deals by name.
 
 use std::cmp::Reverse;
 use std::fs;
 
 use super::arguments::Arguments;
+use super::timings;
 use super::{HelperError, World, failed, read_text, usage};
 use crate::limits::TEST_NAMES;
 
 const NO_TIMINGS: &str = "Error auto-detecting timing type, falling back to weighting by name.";
 
+/// Flags with a value that decide a share.
+pub(super) const VALUED: [&str; 6] = [
+    "split-by",
+    "timings-type",
+    "timings-file",
+    "time-default",
+    "index",
+    "total",
+];
+
 /// Runs the command.
 pub(super) fn command(world: &mut World<'_>, words: &[&str]) -> Result<(), HelperError> {
-    let valued = ["split-by", "timings-type", "time-default", "index", "total"];
-    let arguments = Arguments::parse(words, &valued, &["show-counts"])?;
-    let total = node_number(world, &arguments, "total", "CIRCLE_NODE_TOTAL", 1)?;
-    let index = node_number(world, &arguments, "index", "CIRCLE_NODE_INDEX", 0)?;
-    if index >= total {
-        return Err(usage(format!(
-            "index {index} of {total} nodes: the index counts from 0 and stays below the total"
-        )));
-    }
+    let arguments = Arguments::parse(words, &VALUED, &["show-counts"])?;
     let text = match arguments.operands.as_slice() {
         [] | ["-"] => read_text(world.input, "standard input", TEST_NAMES)?,
         [file] => {
@@ -37,12 +40,35 @@ pub(super) fn command(world: &mut World<'_>, words: &[&str]) -> Result<(), Helpe
             )));
         }
     };
-    let names = names(&text);
+    for name in share(world, &arguments, &text)? {
+        writeln!(world.output, "{name}")?;
+    }
+    Ok(())
+}
+
+/// This node's share of the names in a text.
+pub(super) fn share<'a>(
+    world: &mut World<'_>,
+    arguments: &Arguments<'_>,
+    text: &'a str,
+) -> Result<Vec<&'a str>, HelperError> {
+    let total = node_number(world, arguments, "total", "CIRCLE_NODE_TOTAL", 1)?;
+    let index = node_number(world, arguments, "index", "CIRCLE_NODE_INDEX", 0)?;
+    if index >= total {
+        return Err(usage(format!(
+            "index {index} of {total} nodes: the index counts from 0 and stays below the total"
+        )));
+    }
+    let names = names(text);
     let share = match arguments.value("split-by").unwrap_or("name") {
         "name" => by_name(&names, index, total),
         "timings" => {
-            writeln!(world.errors, "{NO_TIMINGS}")?;
-            by_name(&names, index, total)
+            if let Some(weights) = timings::weights(world, arguments, &names)? {
+                by_size(weights, index, total)
+            } else {
+                writeln!(world.errors, "{NO_TIMINGS}")?;
+                by_name(&names, index, total)
+            }
         }
         "filesize" => {
             let mut sized = Vec::new();
@@ -70,10 +96,7 @@ pub(super) fn command(world: &mut World<'_>, words: &[&str]) -> Result<(), Helpe
             names.len()
         )?;
     }
-    for name in share {
-        writeln!(world.output, "{name}")?;
-    }
-    Ok(())
+    Ok(share)
 }
 
 fn node_number(

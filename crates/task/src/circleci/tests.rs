@@ -51,14 +51,51 @@ fn help_and_version() {
 
 #[test]
 fn what_is_not_here_says_so() {
-    let ran = run(&["run", "oidc", "get", "--claims", "secret"]);
+    let ran = run(&["testsuite", "run", "ci", "--secret"]);
     assert_eq!(ran.code, 2);
     assert_eq!(
         ran.errors,
-        "Error: `circleci run oidc get` is not available here; `circleci --help` lists the commands that are\n"
+        "Error: `circleci testsuite run ci` is not available here; `circleci --help` lists the commands that are\n"
     );
-    assert_eq!(run(&["tests", "run"]).code, 2);
     assert_eq!(run(&["--nope"]).code, 2);
+    for (words, expected) in [
+        (
+            &["run", "oidc", "get", "--claims", "canary"][..],
+            "issues no identity tokens",
+        ),
+        (
+            &["run", "release", "plan", "x", "--target-version=1"],
+            "keeps no record of releases",
+        ),
+    ] {
+        let ran = run(words);
+        assert_eq!(ran.code, 1);
+        assert!(
+            ran.errors.contains(expected) && !ran.errors.contains("canary"),
+            "{}",
+            ran.errors
+        );
+    }
+}
+
+#[test]
+fn run_takes_a_share_and_keeps_its_hands_off_the_command() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let words = [
+        "tests",
+        "run",
+        "--verbose",
+        "--command",
+        "cat > got; echo --help >> got",
+        "--split-by=name",
+    ];
+    let ran = run_with(&words, &[], "b\na\n", directory.path());
+    assert_eq!((ran.code, ran.errors.as_str()), (0, ""));
+    let got = std::fs::read_to_string(directory.path().join("got")).expect("written");
+    assert_eq!(got, "a\nb\n--help\n");
+    let ran = run_with(&["tests", "run", "--command=exit 7"], &[], "a", directory.path());
+    assert_eq!((ran.code, ran.errors.as_str()), (7, ""));
+    assert_eq!(run(&["tests", "run", "--help"]).output, HELP);
 }
 
 #[test]
@@ -136,6 +173,32 @@ fn split_by_timings_falls_back_to_names_and_says_so() {
 }
 
 #[test]
+fn split_by_timings_balances_what_earlier_runs_took() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let results = r#"{"tests": [{"file": "slow.py", "run_time": 9}, {"file": "b.py", "run_time": 4}, {"file": "c.py", "run_time": 4}]}"#;
+    std::fs::write(directory.path().join("times.json"), results).expect("written");
+    let share = |index: &str| {
+        let index = format!("--index={index}");
+        let words = [
+            "tests",
+            "split",
+            "--split-by=timings",
+            "--timings-type=filename",
+            "--timings-file=times.json",
+            "--total=2",
+            &index,
+        ];
+        let ran = run_with(&words, &[], "b.py slow.py c.py", directory.path());
+        assert_eq!((ran.code, ran.errors.as_str()), (0, ""));
+        ran.output
+    };
+    assert_eq!(
+        (share("0").as_str(), share("1").as_str()),
+        ("slow.py\n", "b.py\nc.py\n")
+    );
+}
+
+#[test]
 fn split_by_filesize_reads_sizes() {
     let directory = tempfile::tempdir().expect("a directory");
     for (name, size) in [("small", 1), ("huge", 100), ("large", 60)] {
@@ -175,7 +238,7 @@ fn split_refuses_what_makes_no_sense() {
         &["tests", "split", "--index=x"],
         &["tests", "split", "--split-by=mood"],
         &["tests", "split", "a", "b"],
-        &["tests", "split", "--timings-file=x"],
+        &["tests", "split", "--split-by=timings", "--timings-type=x"],
     ] {
         let ran = run(words);
         assert_eq!(ran.code, 2, "{words:?}");
