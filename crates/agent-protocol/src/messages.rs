@@ -1,6 +1,6 @@
 //! The messages themselves. Each names who sends it, and each under a lease can be sent again without harm.
 
-use airlock_domain::plan::{AutoRerun, StepWhen};
+use airlock_domain::plan::{AutoRerun, Container, ContainerSettings, StepWhen};
 use airlock_domain::state::{SliceStatus, StepStatus};
 use airlock_domain::{AgentId, ArtifactId, JobId, PipelineId, Timestamp, WorkflowId};
 use serde::{Deserialize, Serialize};
@@ -68,6 +68,12 @@ pub struct JobSpec {
     pub parallelism: u32,
     /// The image, as the config names it.
     pub image: String,
+    /// What else the config says of the first container.
+    #[serde(default)]
+    pub primary: ContainerSettings,
+    /// The containers beside the first.
+    #[serde(default)]
+    pub services: Vec<Container>,
     /// The resource class, as the config names it.
     pub resource_class: String,
     /// Where steps run.

@@ -66,6 +66,7 @@ pub(crate) fn step(
         background: false,
         no_output_timeout_ms: limits::CHECKOUT_SILENCE_MS,
         tty: false,
+        program: Vec::new(),
     })
 }
 

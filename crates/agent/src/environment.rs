@@ -4,24 +4,35 @@
 use airlock_agent_protocol::JobSpec;
 use airlock_sandbox::channel::{Configure, SecretBytes, StepUser};
 
+use crate::accounts::Account;
 use crate::limits;
 
-/// Home of the image's root user, as whom steps run.
+/// Home of root, as whom a command without a server runs.
 pub(crate) const HOME: &str = "/root";
 
 /// The home directory of this job's steps.
-pub(crate) fn home(spec: &JobSpec) -> String {
+pub(crate) fn home(spec: &JobSpec, account: &Account) -> String {
     let set = spec.environment.iter().rfind(|(name, _)| name == "HOME");
-    set.map_or(HOME, |(_, value)| value).to_owned()
+    set.map_or(&account.home, |(_, value)| value).clone()
+}
+
+/// What a container beside the first is told of the job: what must not be shown, and nothing else.
+pub(crate) fn masks_only(spec: &JobSpec, account: &Account) -> Vec<Configure> {
+    split(Vec::new(), masks(spec), &account.home, &account.user)
+}
+
+fn masks(spec: &JobSpec) -> Vec<SecretBytes> {
+    let values = spec.masks.iter().map(|mask| mask.secret().expose().to_vec());
+    values.map(SecretBytes::new).collect()
 }
 
 /// The messages that carry environment and masks, each below the channel's limit.
-pub(crate) fn configure(spec: &JobSpec, slice: u32, job: &str) -> Vec<Configure> {
+pub(crate) fn configure(spec: &JobSpec, slice: u32, job: &str, account: &Account) -> Vec<Configure> {
     let bash_env = format!("/tmp/.bash_env-{job}-{slice}-build");
     let mut env: Vec<(String, String)> = [
-        ("HOME", HOME),
-        ("USER", "root"),
-        ("LOGNAME", "root"),
+        ("HOME", account.home.as_str()),
+        ("USER", &account.name),
+        ("LOGNAME", &account.name),
         // A directory that every image has and every step may write to.
         ("CIRCLE_INTERNAL_TASK_DATA", "/tmp"),
         // Steps have a terminal but nobody sits at it: a pager would wait for a key.
@@ -42,20 +53,16 @@ pub(crate) fn configure(spec: &JobSpec, slice: u32, job: &str) -> Vec<Configure>
             env.push((name.clone(), text.to_owned()));
         }
     }
-    let masks = spec
-        .masks
-        .iter()
-        .map(|mask| SecretBytes::new(mask.secret().expose().to_vec()));
-    split(env, masks.collect(), &home(spec))
+    split(env, masks(spec), &home(spec, account), &account.user)
 }
 
 /// As few messages as the limit allows. Masks go first: nothing may be printed before they are known.
-fn split(env: Vec<(String, String)>, masks: Vec<SecretBytes>, home: &str) -> Vec<Configure> {
+fn split(env: Vec<(String, String)>, masks: Vec<SecretBytes>, home: &str, user: &StepUser) -> Vec<Configure> {
     let empty = || Configure {
         env: Vec::new(),
         masks: Vec::new(),
         home: home.to_owned(),
-        user: StepUser::default(),
+        user: user.clone(),
     };
     let mut messages = vec![empty()];
     let mut filled = 0;
@@ -91,7 +98,7 @@ mod tests {
             .map(|n| (format!("V{n}"), "x".repeat(32 * 1024)))
             .collect();
         let masks = (0..10).map(|n| SecretBytes::new(vec![n; 1000])).collect();
-        let messages = split(env.clone(), masks, "/root");
+        let messages = split(env.clone(), masks, "/root", &StepUser::default());
         assert!(messages.len() > 1);
         for message in &messages {
             let bytes: usize = message

@@ -10,6 +10,7 @@
 //! Every call to the server can be repeated, and is, until it is answered or the claim is gone. The sandbox is destroyed
 //! before the finish is sent, and on a lost claim at once.
 
+mod accounts;
 mod agent;
 mod artifacts;
 mod checkout;
@@ -27,6 +28,7 @@ mod reporter;
 mod resource_class;
 mod retry;
 mod sandbox_run;
+mod services;
 mod slice;
 mod spin_up;
 mod spool;

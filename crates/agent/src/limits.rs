@@ -63,5 +63,9 @@ pub(crate) const IMAGE_POLL: Duration = Duration::from_millis(300);
 pub(crate) const IMAGE_ERROR_LINES: usize = 12;
 /// Owners of image files: what one sandbox's id range can show.
 pub(crate) const IMAGE_IDS: u32 = 65_536;
+/// `/etc/passwd` and `/etc/group` of an image are read this far: thousands of accounts, where images have dozens.
+pub(crate) const ACCOUNT_FILE_BYTES: u64 = 1024 * 1024;
+/// Further groups of a user: what NFS has carried for decades, and more than any image gives.
+pub(crate) const ACCOUNT_GROUPS: usize = 64;
 /// Id ranges an agent may choose from; those that other agents of the machine use are passed over.
 pub(crate) const ID_RANGES: u32 = 1024;

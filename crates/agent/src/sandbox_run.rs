@@ -187,6 +187,7 @@ async fn converse(
         background: false,
         no_output_timeout_ms: 0,
         tty: false,
+        program: Vec::new(),
     };
     send(ToInit::StartStep(start)).await?;
     loop {

@@ -12,6 +12,7 @@ use crate::leash::{Leash, keep_alive};
 use crate::limits;
 use crate::link::{Lost, ServerLink, until_answered};
 use crate::reporter::{Reporter, RunningStep, Wire};
+use crate::services;
 use crate::spin_up::{SpinUpError, spin_up};
 use crate::steps::Steps;
 use crate::surroundings::Surroundings;
@@ -176,9 +177,15 @@ async fn execute(
     Steps::new(spec, wire, reporter, sandbox, spun_up).run().await
 }
 
-/// The steps with their numbers: 0 is the spin-up.
+/// The steps with their numbers: 0 is the spin-up, then come the containers.
 pub(crate) fn numbered(spec: &JobSpec) -> impl Iterator<Item = (u32, &StepSpec)> {
-    (1..).zip(&spec.steps)
+    (first_step(spec)..).zip(&spec.steps)
+}
+
+/// The number of the config's first step.
+pub(crate) fn first_step(spec: &JobSpec) -> u32 {
+    let own = u32::from(services::program(&spec.primary).is_some());
+    u32::try_from(spec.services.len()).unwrap_or(u32::MAX / 2) + own + 1
 }
 
 pub(crate) fn end(step: RunningStep, verdict: Verdict) {

@@ -9,6 +9,7 @@ use airlock_sandbox::channel::ToInit;
 use airlock_sandbox::{Limits, Network, Sandbox, SandboxSpec, SeccompProfile, StartError};
 use tokio::sync::mpsc;
 
+use crate::accounts::{self, Account};
 use crate::doors::{Doors, Voice};
 use crate::environment;
 use crate::images::{BASE_IMAGE, ImageDir, ImageError, Progress};
@@ -17,6 +18,7 @@ use crate::leash::{Leash, StopCause};
 use crate::limits;
 use crate::reporter::RunningStep;
 use crate::resource_class::{self, Machine, gibibytes};
+use crate::services;
 use crate::ssh_agent::KeyAgent;
 use crate::surroundings::Surroundings;
 
@@ -26,6 +28,12 @@ pub(crate) struct SpunUp {
     pub(crate) limits: Limits,
     pub(crate) key: Option<KeyAgent>,
     pub(crate) voice: Voice,
+    /// Who the steps run as.
+    pub(crate) account: Account,
+    /// The sandbox's name for itself.
+    pub(crate) hostname: String,
+    /// Service containers that wait for their word.
+    pub(crate) services: Vec<services::Ready>,
     /// The image stays while this lives.
     pub(crate) _image: ImageDir,
 }
@@ -78,26 +86,21 @@ pub(crate) async fn spin_up(
     };
 
     let started = Instant::now();
-    let image = tokio::select! {
+    let (image, beside) = tokio::select! {
         cause = leash.stopped() => return Err(SpinUpError::Stopped(cause)),
-        image = find_image(here, &spec.image, step) => image?,
+        images = find_images(here, spec, step) => images?,
     };
     let image_took = started.elapsed();
-    log.line(&format!(
-        "Image {} (sha256:{}, {})",
-        image.record.name,
-        image.record.digest.get(..12).unwrap_or_default(),
-        image.record.origin
-    ));
 
     let started = Instant::now();
     let id = format!("{}-{}-{}", lease.job, lease.slice, lease.fence);
+    let hostname = format!("airlock-{}", lease.job.to_string().get(..8).unwrap_or("job"));
     let sandbox_spec = SandboxSpec {
         id: id.clone(),
-        hostname: format!("airlock-{}", lease.job.to_string().get(..8).unwrap_or("job")),
+        hostname: hostname.clone(),
         layers: vec![image.path.clone()],
         limits: size.limits,
-        local_names: Vec::new(),
+        local_names: services::names(spec),
         network: here.network,
         profile: SeccompProfile::Default,
         helper: here.task_exe.clone(),
@@ -105,7 +108,14 @@ pub(crate) async fn spin_up(
     };
     let mut sandbox = start(here, sandbox_spec).await?;
     let channel = sandbox.take_channel();
-    *held = Some(Arc::new(sandbox));
+    let account = Account::find(
+        spec.primary.user.as_deref(),
+        &accounts::read(sandbox.open_in_root("/etc/passwd")),
+        &accounts::read(sandbox.open_in_root("/etc/group")),
+    );
+    let sandbox = Arc::new(sandbox);
+    *held = Some(Arc::clone(&sandbox));
+    let account = account?;
     let channel = channel.ok_or_else(|| SpinUpError::Failed(format!("sandbox {id} has no channel")))?;
     let sandbox_took = started.elapsed();
 
@@ -125,9 +135,10 @@ pub(crate) async fn spin_up(
     tokio::spawn(doors.serve(doors_out));
     let mut inside = Inside::attach(channel, doors_in)?;
     await_ready(&mut inside).await?;
-    for message in environment::configure(spec, lease.slice, &lease.job.to_string()) {
+    for message in environment::configure(spec, lease.slice, &lease.job.to_string(), &account) {
         inside.send(ToInit::Configure(message)).await?;
     }
+    let services = services::start(spec, &sandbox, beside).await?;
     let ready_took = started.elapsed();
 
     log.line(&format!(
@@ -166,6 +177,9 @@ pub(crate) async fn spin_up(
         limits: size.limits,
         key,
         voice,
+        account,
+        hostname,
+        services,
         _image: image,
     })
 }
@@ -201,6 +215,32 @@ async fn start(here: &Arc<Surroundings>, spec: SandboxSpec) -> Result<Sandbox, S
         }
     });
     started.await?
+}
+
+/// The images of all containers, the first one's apart.
+async fn find_images(
+    here: &Arc<Surroundings>,
+    spec: &JobSpec,
+    step: &RunningStep,
+) -> Result<(ImageDir, Vec<ImageDir>), SpinUpError> {
+    let image = find_image(here, &spec.image, step).await?;
+    tell("Image", &image, step);
+    let mut beside = Vec::new();
+    for service in &spec.services {
+        let image = find_image(here, service.image.as_str(), step).await?;
+        tell("Service container", &image, step);
+        beside.push(image);
+    }
+    Ok((image, beside))
+}
+
+fn tell(what: &str, image: &ImageDir, step: &RunningStep) {
+    step.log().line(&format!(
+        "{what} {} (sha256:{}, {})",
+        image.record.name,
+        image.record.digest.get(..12).unwrap_or_default(),
+        image.record.origin
+    ));
 }
 
 /// The image, built first if it is the one Airlock builds itself and is not here yet.

@@ -18,7 +18,8 @@ use crate::inside::Event;
 use crate::limits;
 use crate::paths::Places;
 use crate::reporter::{Reporter, RunningStep, Wire};
-use crate::slice::{Outcome, end, numbered};
+use crate::services::{self, Services};
+use crate::slice::{Outcome, end, first_step, numbered};
 use crate::spin_up::SpunUp;
 use crate::verdict::{self, Counted, Cut, Standing, Verdict};
 use crate::{checkout, environment, retry};
@@ -32,6 +33,9 @@ pub(crate) struct Steps<'a> {
     spun_up: SpunUp,
     standing: Standing,
     background: BTreeMap<u32, Background>,
+    services: Services,
+    /// The number of the first container's own program, while its end is the job's.
+    container: Option<u32>,
     run_until: Instant,
     places: Places,
 }
@@ -67,6 +71,7 @@ impl<'a> Steps<'a> {
         sandbox: Arc<Sandbox>,
         spun_up: SpunUp,
     ) -> Self {
+        let home = environment::home(spec, &spun_up.account);
         Self {
             spec,
             wire,
@@ -75,9 +80,11 @@ impl<'a> Steps<'a> {
             spun_up,
             standing: Standing::default(),
             background: BTreeMap::new(),
+            services: Services::default(),
+            container: None,
             run_until: Instant::now() + Duration::from_millis(spec.run_time_ms),
             places: Places {
-                home: environment::home(spec),
+                home,
                 working_directory: spec.working_directory.clone(),
             },
         }
@@ -86,6 +93,7 @@ impl<'a> Steps<'a> {
     /// Runs them all.
     pub(crate) async fn run(mut self) -> Outcome {
         let spec = self.spec;
+        self.begin_containers().await;
         for (number, step) in numbered(spec) {
             if let Err(why) = self.standing.runs(step.when, &step.work) {
                 self.reporter.skip(number, &step.name, why);
@@ -93,8 +101,28 @@ impl<'a> Steps<'a> {
             }
             self.step(number, step).await;
         }
+        // One that ends from here on ends with the job.
+        self.container = None;
         self.stop_background().await;
+        std::mem::take(&mut self.services).stop().await;
         self.standing.outcome()
+    }
+
+    /// Lets the containers run that the job has beside its steps, its first one's own program included.
+    async fn begin_containers(&mut self) {
+        let spec = self.spec;
+        let ready = std::mem::take(&mut self.spun_up.services);
+        self.services = Services::begin(ready, self.reporter, 1);
+        if let Some(program) = services::program(&spec.primary) {
+            let start = StartStep {
+                step: first_step(spec) - 1,
+                working_directory: "/".into(),
+                ..services::start_of(program, &spec.primary, &self.spun_up.hostname)
+            };
+            self.container = Some(start.step);
+            self.begin_background(&services::step_name(&spec.image), start)
+                .await;
+        }
     }
 
     async fn step(&mut self, number: u32, step: &StepSpec) {
@@ -121,6 +149,7 @@ impl<'a> Steps<'a> {
                     background: *background,
                     no_output_timeout_ms: *no_output_timeout_ms,
                     tty: true,
+                    program: Vec::new(),
                 };
                 if *background {
                     self.begin_background(&step.name, start).await;
@@ -165,7 +194,7 @@ impl<'a> Steps<'a> {
         let judged = loop {
             let (judged, alive) = self.attempt(name, &running, start.clone()).await;
             if let Some(reason) = &judged.reason {
-                running.log().line(&format!("\n{}", in_log(reason)));
+                running.log().line(&format!("\n{}", verdict::sentence(reason)));
             }
             let failed = matches!(judged.status, StepStatus::Failed | StepStatus::TimedOut);
             let Some(AutoRerun { max, delay_ms }) =
@@ -235,7 +264,11 @@ impl<'a> Steps<'a> {
                 cause = self.wire.leash.stopped() => return Paused::Cut(Cut::Stopped(cause)),
                 () = sleep_until(self.run_until) => return Paused::Cut(Cut::RunTime(self.spec.run_time_ms)),
                 event = self.spun_up.inside.event() => match event {
-                    Event::Finished { step, end } => self.background_ended(step, &end),
+                    Event::Finished { step, end } => {
+                        if let Some(container) = self.background_ended(step, &end) {
+                            return Paused::Cut(container);
+                        }
+                    }
                     Event::Halt => self.standing.halted = true,
                     Event::Ready => {}
                     Event::Gone(_) => return Paused::Gone,
@@ -271,7 +304,10 @@ impl<'a> Steps<'a> {
                         return cut.map_or(Ended::ByItself(end), Ended::Cut);
                     }
                     Event::Gone(reason) => return cut.map_or(Ended::Gone(reason), Ended::Cut),
-                    Event::Finished { step, end } => { self.background_ended(step, &end); continue }
+                    Event::Finished { step, end } => match self.background_ended(step, &end) {
+                        Some(container) if cut.is_none() => container,
+                        Some(_) | None => continue,
+                    },
                     Event::Halt => { self.standing.halted = true; continue }
                     Event::Ready => continue,
                 },
@@ -307,16 +343,27 @@ impl<'a> Steps<'a> {
         self.background.insert(number, Background { name, step, before });
     }
 
-    fn background_ended(&mut self, number: u32, step_end: &StepEnd) {
+    /// A step beside the others ended; if it was the first container's own program, the job ends with it.
+    fn background_ended(&mut self, number: u32, step_end: &StepEnd) -> Option<Cut> {
         // An unknown number is the word of a hostile process 1; there is nothing to end.
-        if let Some(Background { name, step, before }) = self.background.remove(&number) {
-            let counted = Counted {
-                before,
-                after: self.sandbox.usage(),
-                limits: &self.spun_up.limits,
-            };
-            end(step, verdict::of_background(&name, step_end, counted));
+        let Background { name, step, before } = self.background.remove(&number)?;
+        if self.container == Some(number) {
+            self.container = None;
+            let judged = services::of_end(&self.spec.image, step_end);
+            if let Some(reason) = &judged.reason {
+                step.log().line(&format!("\n{}", verdict::sentence(reason)));
+            }
+            end(step, judged);
+            self.standing.cut.get_or_insert(Cut::Container);
+            return Some(Cut::Container);
         }
+        let counted = Counted {
+            before,
+            after: self.sandbox.usage(),
+            limits: &self.spun_up.limits,
+        };
+        end(step, verdict::of_background(&name, step_end, counted));
+        None
     }
 
     /// The job is over, and with it what still runs beside it.
@@ -340,7 +387,9 @@ impl<'a> Steps<'a> {
                     step,
                     end: StepEnd::Stopped,
                 }) => self.background_stopped(step),
-                Ok(Event::Finished { step, end }) => self.background_ended(step, &end),
+                Ok(Event::Finished { step, end }) => {
+                    self.background_ended(step, &end);
+                }
                 Ok(Event::Halt | Event::Ready) => {}
                 Ok(Event::Gone(_)) | Err(_) => break,
             }
@@ -407,12 +456,4 @@ fn failed(status: SliceStatus, reason: String) -> Verdict {
         exit_code: None,
         reason: Some(reason),
     }
-}
-
-/// A reason as a line of its own in the step's log.
-fn in_log(reason: &str) -> String {
-    let mut letters = reason.chars();
-    letters.next().map_or_else(String::new, |first| {
-        format!("{}{}", first.to_uppercase(), letters.as_str())
-    })
 }

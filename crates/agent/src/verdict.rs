@@ -25,7 +25,12 @@ pub(crate) enum Cut {
     Stopped(StopCause),
     /// It ran longer than it may, in milliseconds.
     RunTime(u64),
+    /// What the first container runs by itself ended, and with it the container.
+    Container,
 }
+
+/// Why a job ends with its first container.
+const CONTAINER_ENDED: &str = "what the first container runs by its `entrypoint` and `command` ended";
 
 /// How the slice stands between two steps.
 #[derive(Debug, Default)]
@@ -50,6 +55,7 @@ impl Standing {
             Some(Cut::Stopped(StopCause::Person)) => return Err("the job was canceled"),
             Some(Cut::Stopped(StopCause::Shutdown)) => return Err("the agent was shut down"),
             Some(Cut::RunTime(_)) => return Err("the job reached its run time limit"),
+            Some(Cut::Container) => return Err(CONTAINER_ENDED),
             None => {}
         }
         let failed = self.failure.is_some();
@@ -80,7 +86,8 @@ impl Standing {
                 SliceStatus::TimedOut,
                 Some(format!("the job ran longer than its limit of {}", duration(ms))),
             ),
-            (None, Some((status, reason))) => (status, Some(reason)),
+            (Some(Cut::Container), None) => (SliceStatus::Failed, Some(CONTAINER_ENDED.to_owned())),
+            (Some(Cut::Container) | None, Some((status, reason))) => (status, Some(reason)),
             (None, None) => (SliceStatus::Success, None),
         }
     }
@@ -149,13 +156,10 @@ pub(crate) fn of_end(name: &str, end: &StepEnd, counted: Counted<'_>) -> Verdict
                 format!("step '{name}' exited with code {code}{meaning}"),
             )
         }
-        StepEnd::Signaled(number) => {
-            let known = signal(*number).map_or_else(String::new, |name| format!(" ({name})"));
-            killed(
-                Some(128 + number),
-                format!("step '{name}' was killed by signal {number}{known}"),
-            )
-        }
+        StepEnd::Signaled(number) => killed(
+            Some(128 + number),
+            format!("step '{name}' was killed by {}", signal_words(*number)),
+        ),
         StepEnd::NoOutput { after_ms } => Verdict {
             status: StepStatus::TimedOut,
             exit_code: None,
@@ -176,6 +180,10 @@ pub(crate) fn of_cut(name: &str, cut: Cut) -> Verdict {
         Cut::Stopped(StopCause::Shutdown) => (
             StepStatus::InfrastructureFail,
             Some(format!("step '{name}' was stopped: the agent was shut down")),
+        ),
+        Cut::Container => (
+            StepStatus::Failed,
+            Some(format!("step '{name}' was stopped: {CONTAINER_ENDED}")),
         ),
         Cut::RunTime(ms) => (
             StepStatus::TimedOut,
@@ -219,6 +227,20 @@ pub(crate) fn duration(ms: u64) -> String {
     } else {
         parts.concat()
     }
+}
+
+/// `signal 9 (KILL)`.
+pub(crate) fn signal_words(number: i32) -> String {
+    let known = signal(number).map_or_else(String::new, |name| format!(" ({name})"));
+    format!("signal {number}{known}")
+}
+
+/// A reason as a line of its own in a log.
+pub(crate) fn sentence(reason: &str) -> String {
+    let mut letters = reason.chars();
+    letters.next().map_or_else(String::new, |first| {
+        format!("{}{}", first.to_uppercase(), letters.as_str())
+    })
 }
 
 fn signal(number: i32) -> Option<&'static str> {

@@ -8,6 +8,7 @@ mod ending;
 mod https;
 mod inventory;
 mod server;
+mod services;
 mod single;
 mod steps;
 mod support;

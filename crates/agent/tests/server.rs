@@ -37,6 +37,12 @@ pub(crate) struct Rows {
     pub(crate) refuse_artifacts: u32,
 }
 
+impl Rows {
+    pub(crate) fn log(&self, step: u32) -> String {
+        String::from_utf8_lossy(self.logs.get(&step).map_or(&[][..], |log| log)).into_owned()
+    }
+}
+
 pub(crate) struct Server {
     sandboxes: PathBuf,
     rows: Mutex<Rows>,
@@ -90,8 +96,7 @@ impl Server {
     }
 
     pub(crate) fn log(&self, step: u32) -> String {
-        let rows = self.rows();
-        String::from_utf8_lossy(rows.logs.get(&step).map_or(&[][..], |log| log)).into_owned()
+        self.rows().log(step)
     }
 
     /// The last status of each step, and its reason.

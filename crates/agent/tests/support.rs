@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 
 use airlock_agent::{Agent, AgentConfig, AgentOptions, ImageStore, Network};
 use airlock_agent_protocol::{Assignment, JobSpec, Lease, SecretValue, StepSpec, StepWork};
-use airlock_domain::plan::{AutoRerun, StepWhen};
+use airlock_domain::plan::{AutoRerun, ContainerSettings, StepWhen};
 use airlock_domain::{AgentId, JobId, PipelineId, Secret, WorkflowId};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
@@ -170,6 +170,8 @@ pub(crate) fn job(number: u128, steps: Vec<StepSpec>) -> Assignment {
         number: 1,
         parallelism: 1,
         image: IMAGE.into(),
+        primary: ContainerSettings::default(),
+        services: Vec::new(),
         resource_class: "small".into(),
         working_directory: "~/project".into(),
         shell: Vec::new(),

@@ -1,6 +1,7 @@
 //! Makes the job spec an agent gets: variables by precedence, secrets the job may see and no others, steps, source.
 
 use airlock_agent_protocol::{JobSpec, SecretValue, Source, StepSpec, StepWork};
+use airlock_domain::EnvName;
 use airlock_domain::environment::{BuiltIns, Value, Variable, merge};
 use airlock_domain::limits::JOB_RUN_TIME_MS;
 use airlock_domain::plan::{BuildJob, Executor, Step, StepBody};
@@ -45,8 +46,19 @@ impl ControlPlane {
                 value: Value::Plain(value.clone()),
             })
             .collect();
-        let (mut plain, mut sealed) = (Vec::new(), Vec::new());
-        for variable in merge([secrets, built_ins, own]) {
+        let Executor::Docker {
+            image,
+            primary,
+            services,
+            place: _,
+        } = &body.executor
+        else {
+            return Err(missing("an image"));
+        };
+        // What the container itself has is the weakest. Its names need not be ones that a shell takes.
+        let (of_container, mut plain) = container_variables(&primary.environment);
+        let mut sealed = Vec::new();
+        for variable in merge([of_container, secrets, built_ins, own]) {
             match variable.value {
                 Value::Plain(value) => plain.push((variable.name.to_string(), value)),
                 Value::Secret(secret) => sealed.push((variable.name.to_string(), SecretValue::new(secret))),
@@ -70,9 +82,6 @@ impl ControlPlane {
         } else {
             None
         };
-        let Executor::Docker { image, .. } = &body.executor else {
-            return Err(missing("an image"));
-        };
         Ok(JobSpec {
             pipeline: pipeline.id,
             workflow: claimed.workflow,
@@ -81,6 +90,8 @@ impl ControlPlane {
             number: job.number.unwrap_or(0),
             parallelism: body.parallelism,
             image: image.to_string(),
+            primary: primary.clone(),
+            services: services.clone(),
             resource_class: body.resource_class.to_string(),
             working_directory: body.working_directory.clone(),
             shell: body.shell.clone(),
@@ -176,6 +187,21 @@ impl ControlPlane {
         };
         Ok(built_ins.variables())
     }
+}
+
+/// A container's own variables: those that others may cover, and those whose names nobody else can use.
+fn container_variables(own: &[(String, String)]) -> (Vec<Variable>, Vec<(String, String)>) {
+    let (mut named, mut others) = (Vec::new(), Vec::new());
+    for (name, value) in own {
+        match EnvName::new(name) {
+            Ok(name) => named.push(Variable {
+                name,
+                value: Value::Plain(value.clone()),
+            }),
+            Err(_) => others.push((name.clone(), value.clone())),
+        }
+    }
+    (named, others)
 }
 
 fn secret_of(value: &Value) -> Option<SecretValue> {

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use airlock_domain::ImageName;
 use airlock_domain::plan::{
     BuildJob, ContainerSettings, Executor, JobBody, Place, Plan, PlannedJob, PlannedWorkflow, Step, StepBody,
 };
@@ -126,13 +127,10 @@ fn of_build(job: &PlannedJob, build: &BuildJob, found: &mut Found) {
             services,
             ..
         } => {
+            of_container(image, primary, place, name, found);
             for service in services {
-                found.add(service.place, "service containers are not run yet", name);
+                of_container(&service.image, &service.settings, service.place, name, found);
             }
-            if image.as_str().contains('$') {
-                found.add(place, "variables in the name of an image are not filled in", name);
-            }
-            of_container(primary, place, name, found);
         }
         Executor::Machine(_) => found.add(place, "only the `docker` executor runs jobs here", name),
         Executor::MacOs(_) => found.add(place, "there are no macOS machines here", name),
@@ -156,20 +154,15 @@ fn of_build(job: &PlannedJob, build: &BuildJob, found: &mut Found) {
     }
 }
 
-fn of_container(settings: &ContainerSettings, place: Place, job: Option<&str>, found: &mut Found) {
-    if settings.entrypoint.is_some() || settings.command.is_some() {
-        found.add(
-            place,
-            "an `entrypoint` or `command` of the first container is not run yet",
-            job,
-        );
-    }
-    if settings.user.is_some() {
-        found.add(
-            place,
-            "steps run as the image's user; another `user` is not taken yet",
-            job,
-        );
+fn of_container(
+    image: &ImageName,
+    settings: &ContainerSettings,
+    place: Place,
+    job: Option<&str>,
+    found: &mut Found,
+) {
+    if image.as_str().contains('$') {
+        found.add(place, "variables in the name of an image are not filled in", job);
     }
     if settings.auth.is_some() {
         found.add(
@@ -239,8 +232,6 @@ workflows:
 The config is in order, but this version of Airlock cannot run all of it yet:
 .circleci/config.yml:2:1: configs that another config follows (`setup: true`) are not run yet
 .circleci/config.yml:5:22: images that need signing in at a registry are not fetched yet (job 'a' and 1 more)
-.circleci/config.yml:5:22: steps run as the image's user; another `user` is not taken yet (job 'a' and 1 more)
-.circleci/config.yml:5:80: service containers are not run yet (job 'a' and 1 more)
 .circleci/config.yml:7:9: caches are not kept yet (job 'a' and 1 more)
 .circleci/config.yml:10:9: jobs are not given a Docker engine yet (job 'a' and 1 more)
 .circleci/config.yml:12:7: only the `docker` executor runs jobs here (job 'm')

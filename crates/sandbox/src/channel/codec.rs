@@ -291,6 +291,10 @@ impl StartStep {
         out.push(u8::from(self.background));
         out.extend_from_slice(&self.no_output_timeout_ms.to_le_bytes());
         out.push(u8::from(self.tty));
+        out.extend_from_slice(&count(self.program.len()));
+        for word in &self.program {
+            put_blob(out, word.as_bytes());
+        }
     }
 
     fn take(body: &mut Body<'_>) -> Result<Self, DecodeError> {
@@ -303,6 +307,7 @@ impl StartStep {
             background: body.flag()?,
             no_output_timeout_ms: body.u64()?,
             tty: body.flag()?,
+            program: body.list(Body::text)?,
         })
     }
 }

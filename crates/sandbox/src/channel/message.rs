@@ -86,6 +86,9 @@ pub struct StartStep {
     pub no_output_timeout_ms: u64,
     /// Whether the step sees a terminal.
     pub tty: bool,
+    /// A program and its arguments, run as they are in place of a script and a shell, with these variables and none of
+    /// the job's: what a container runs by itself. Empty for a step.
+    pub program: Vec<String>,
 }
 
 impl fmt::Debug for StartStep {
@@ -99,6 +102,7 @@ impl fmt::Debug for StartStep {
             .field("background", &self.background)
             .field("no_output_timeout_ms", &self.no_output_timeout_ms)
             .field("tty", &self.tty)
+            .field("program", &self.program.first())
             .finish()
     }
 }

@@ -59,6 +59,16 @@ impl JobEnvironment {
         all
     }
 
+    /// All variables of a program that is no step: its own, and where its home and programs are.
+    pub(super) fn of_program(&self, own: &[(String, String)]) -> BTreeMap<String, String> {
+        let mut all: BTreeMap<_, _> = own.iter().cloned().collect();
+        let home = self.home().to_string_lossy().into_owned();
+        all.entry("HOME".to_owned()).or_insert(home);
+        all.entry("PATH".to_owned())
+            .or_insert_with(|| DEFAULT_PATH.to_owned());
+        all
+    }
+
     /// A working directory as written, as a path: `~` is the home directory and what is relative is below it.
     pub(super) fn resolve(&self, directory: &str) -> PathBuf {
         match directory.strip_prefix('~') {
@@ -159,6 +169,16 @@ mod tests {
         assert_eq!(all["HOME"], "/elsewhere");
         assert_eq!(all["CIRCLE_SHELL_ENV"], "/tmp/x");
         assert_eq!(all["PATH"], format!("/run/airlock/bin:{DEFAULT_PATH}"));
+    }
+
+    #[test]
+    fn a_program_gets_its_own_and_nothing_of_the_job() {
+        let job = environment("/root", &[("TOKEN", "x"), ("HOME", "/elsewhere")]);
+        let all: Vec<_> = job.of_program(&pairs(&[("A", "1")])).into_iter().collect();
+        assert_eq!(
+            all,
+            pairs(&[("A", "1"), ("HOME", "/root"), ("PATH", DEFAULT_PATH)])
+        );
     }
 
     #[test]

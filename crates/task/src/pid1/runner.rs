@@ -403,17 +403,27 @@ impl<'a> Runner<'a> {
 
     fn fork_step(&self, start: &StartStep, now: Instant) -> Result<Step, String> {
         let said = |doing: &'static str| move |error: io::Error| format!("{doing}: {error}");
-        let variables = self.job.of_step(&start.env, self.settings);
-        self.job
-            .ensure_bash_env(&variables)
-            .map_err(said("creating the file BASH_ENV names"))?;
-        let script = ScriptFile::write(&self.settings.run_dir, start.step, &start.script)
-            .map_err(said("writing the step's script"))?;
+        let is_step = start.program.is_empty();
+        let variables = if is_step {
+            self.job.of_step(&start.env, self.settings)
+        } else {
+            self.job.of_program(&start.env)
+        };
         let path = variables.get("PATH").map_or("", String::as_str);
+        let (shell, script) = if is_step {
+            self.job
+                .ensure_bash_env(&variables)
+                .map_err(said("creating the file BASH_ENV names"))?;
+            let script = ScriptFile::write(&self.settings.run_dir, start.step, &start.script)
+                .map_err(said("writing the step's script"))?;
+            (Shell::new(&start.shell, path, script.path())?, Some(script))
+        } else {
+            (Shell::program(&start.program, path)?, None)
+        };
         let make_output = if start.tty { output::terminal } else { output::pipe };
         let (output, ends) = make_output(&self.job.user).map_err(said("opening the step's output"))?;
         let birth = Birth {
-            shell: Shell::new(&start.shell, path, script.path())?,
+            shell,
             environment: for_exec(&variables)?,
             working_directory: self.job.resolve(&start.working_directory),
             user: self.job.user.clone(),

@@ -104,6 +104,22 @@ impl Shell {
         })
     }
 
+    /// For a program that is run as it is.
+    pub(super) fn program(words: &[String], path: &str) -> Result<Self, String> {
+        let mut shell = Self::new(words, path, Path::new("unused"))?;
+        for attempt in &mut shell.attempts {
+            // The script's name, which a shell would be given last.
+            attempt.arguments.pop();
+        }
+        let name = words.first().map_or("", String::as_str);
+        shell.missing = if name.contains('/') {
+            format!("`{name}` does not exist in this image or cannot be executed")
+        } else {
+            format!("`{name}` was not found in PATH ({path})")
+        };
+        Ok(shell)
+    }
+
     fn default_shells(script: &CString) -> Self {
         let attempts = DEFAULT_SHELLS
             .iter()
@@ -168,6 +184,17 @@ mod tests {
             lines(&shell(&["python3", "-u"])),
             ["/a/python3: python3 -u /s.sh", "/b/python3: python3 -u /s.sh"]
         );
+    }
+
+    #[test]
+    fn a_program_is_run_as_it_is() {
+        let words = ["postgres".to_owned(), "-c".to_owned(), "a=b".to_owned()];
+        let program = Shell::program(&words, "/a:/b").expect("a program");
+        assert_eq!(
+            lines(&program),
+            ["/a/postgres: postgres -c a=b", "/b/postgres: postgres -c a=b"]
+        );
+        assert_eq!(program.missing, "`postgres` was not found in PATH (/a:/b)");
     }
 
     #[test]

@@ -27,7 +27,7 @@ pub(super) struct Step {
     verdict: Option<OwnedFd>,
     reason: Vec<u8>,
     pub(super) masks: MaskStream,
-    _script: ScriptFile,
+    _script: Option<ScriptFile>,
     no_output: Option<Duration>,
     last_output: Instant,
     ending: Option<Ending>,
@@ -49,7 +49,7 @@ pub(super) struct Parts {
     pub(super) output: Output,
     pub(super) verdict: OwnedFd,
     pub(super) masks: MaskStream,
-    pub(super) script: ScriptFile,
+    pub(super) script: Option<ScriptFile>,
     pub(super) no_output_timeout_ms: u64,
 }
 

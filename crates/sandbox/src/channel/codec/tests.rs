@@ -69,6 +69,11 @@ fn every_to() -> Vec<ToInit> {
             background: true,
             no_output_timeout_ms: 600_000,
             tty: true,
+            program: Vec::new(),
+        }),
+        ToInit::StartStep(StartStep {
+            program: vec!["postgres".to_owned(), "-c".to_owned(), String::new()],
+            ..StartStep::default()
         }),
         ToInit::StopStep {
             step: 7,
