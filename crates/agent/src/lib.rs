@@ -38,7 +38,7 @@ mod surroundings;
 mod verdict;
 
 pub use agent::{Agent, AgentConfig, AgentError, AgentOptions};
-pub use airlock_sandbox::{Network, Usage};
+pub use airlock_sandbox::{Network, SeccompProfile, Usage};
 pub use doors::{GitDialer, GitStream, TcpGitDialer};
 pub use images::{BASE_IMAGE, ImageDir, ImageError, ImageRecord, ImageStore, Progress};
 pub use link::{ArtifactBody, LinkError, ServerLink};

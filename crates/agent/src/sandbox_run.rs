@@ -29,6 +29,8 @@ pub struct SandboxRun {
     pub root: RunRoot,
     /// What it can reach.
     pub network: Network,
+    /// Which system calls it may make.
+    pub profile: SeccompProfile,
     /// Its size.
     pub resource_class: String,
     /// The command and its arguments.
@@ -87,6 +89,7 @@ pub async fn sandbox_run(
         task_exe,
         root,
         network,
+        profile,
         resource_class,
         command,
     } = run;
@@ -123,7 +126,7 @@ pub async fn sandbox_run(
             limits: size.limits,
             local_names: Vec::new(),
             network,
-            profile: SeccompProfile::Default,
+            profile,
             helper: here.task_exe.clone(),
             work_dir: here.work_dir.clone(),
         };

@@ -164,6 +164,10 @@ pub(crate) async fn spin_up(
         Network::Listed => "Network: what is listed",
         Network::None => "Network: none",
     });
+    log.line(&format!(
+        "System calls: filter {}",
+        SeccompProfile::Default.filter_hash()
+    ));
     let millis = |took: Duration| took.as_secs_f64() * 1000.0;
     log.line(&format!(
         "Ready after {:.1} ms: image {:.1}, sandbox {:.1}, step runner {:.1}",

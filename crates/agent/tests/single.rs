@@ -15,6 +15,7 @@ async fn in_sandbox(root: &Path, command: &[&str]) -> (Result<SandboxRan, Sandbo
         task_exe: task_exe().to_owned(),
         root: RunRoot::Directory(root.to_owned()),
         network: Network::None,
+        profile: airlock_agent::SeccompProfile::Default,
         resource_class: "small".into(),
         command: command.iter().map(|&word| word.to_owned()).collect(),
     };

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use airlock_agent::{BASE_IMAGE, Network, RunRoot, SandboxRun, sandbox_run};
+use airlock_agent::{BASE_IMAGE, Network, RunRoot, SandboxRun, SeccompProfile, sandbox_run};
 use anyhow::Context as _;
 use clap::{Args, Subcommand, ValueEnum};
 use tokio::sync::mpsc;
@@ -35,6 +35,9 @@ pub(crate) struct SandboxArguments {
     /// What it can reach.
     #[arg(long, value_enum, default_value = "none")]
     net: Net,
+    /// Which system calls it may make.
+    #[arg(long, value_enum, default_value = "default")]
+    profile: Profile,
     /// Its size, as jobs name it.
     #[arg(long, default_value = "medium")]
     class: String,
@@ -54,6 +57,16 @@ enum Net {
     Egress,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Profile {
+    /// Docker's, and namespaces of its own.
+    Default,
+    /// The default, and mounts in those namespaces: for builds that start containers.
+    Nested,
+    /// Docker's and nothing more: for the work of strangers.
+    Strict,
+}
+
 pub(crate) async fn run(command: SandboxCommand) -> anyhow::Result<ExitCode> {
     let SandboxCommand::Run(arguments) = command;
     require_root("airlock sandbox run")?;
@@ -69,6 +82,11 @@ pub(crate) async fn run(command: SandboxCommand) -> anyhow::Result<ExitCode> {
         network: match arguments.net {
             Net::None => Network::None,
             Net::Egress => Network::Egress,
+        },
+        profile: match arguments.profile {
+            Profile::Default => SeccompProfile::Default,
+            Profile::Nested => SeccompProfile::Nested,
+            Profile::Strict => SeccompProfile::Strict,
         },
         resource_class: arguments.class,
         command: arguments.command,
