@@ -21,6 +21,8 @@ mod browser;
 mod data_dir;
 mod environment;
 mod git;
+#[cfg(feature = "https")]
+mod https;
 mod keys;
 mod limits;
 mod process_group;
@@ -33,6 +35,8 @@ pub use binary::airlock_binary;
 pub use browser::{Browser, PageLog, Scripts, Tab};
 pub use data_dir::DataDir;
 pub use git::{Git, Remote};
+#[cfg(feature = "https")]
+pub use https::{HttpsServer, Reply};
 pub use keys::SshKey;
 pub use limits::PATIENCE;
 pub use run::{Finished, Run};

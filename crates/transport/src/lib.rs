@@ -13,6 +13,7 @@
 
 pub mod ca;
 pub mod dial;
+pub mod fetch;
 pub mod http_client;
 pub mod http_server;
 mod key_files;

@@ -68,3 +68,9 @@ pub const UNIX_CONNECTIONS: usize = 256;
 
 /// Before accepting again after the kernel refused, mostly for want of descriptors.
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Fetching one small file, redirects included: somebody waits for it at a terminal, or in the line of pipelines.
+pub const FETCH: Duration = Duration::from_secs(10);
+
+/// Redirects that are followed for one file. Real ones are one or two: to the newest version, to where files are served.
+pub const FETCH_REDIRECTS: usize = 5;

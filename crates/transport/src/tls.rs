@@ -138,7 +138,7 @@ pub fn client_config(ca_pem: &str, identity: Option<(&str, &AgentKey)>) -> Resul
     Ok(ClientTls(Arc::new(config)))
 }
 
-fn roots(ca_pem: &str) -> Result<RootCertStore, TlsError> {
+pub(crate) fn roots(ca_pem: &str) -> Result<RootCertStore, TlsError> {
     let bad = |problem: String| TlsError::Ca { problem };
     let mut found = CertificateDer::pem_slice_iter(ca_pem.as_bytes());
     let certificate = match found.next() {
