@@ -15,14 +15,8 @@ use crate::{corpus, peer};
 pub(crate) fn push() -> Inputs {
     Inputs {
         pipeline: PipelineValues {
-            id: "5034460f-c7c4-4c43-9457-de07e2029e7b".to_owned(),
-            number: 7,
-            project_slug: "git/demo/hello".to_owned(),
-            project_git_url: "ssh://git@localhost:8022/demo/hello.git".to_owned(),
-            branch: Some("main".to_owned()),
-            revision: "0123456789abcdef0123456789abcdef01234567".to_owned(),
             trigger_source: "webhook".to_owned(),
-            ..PipelineValues::default()
+            ..PipelineValues::made_up()
         },
         ..Inputs::default()
     }

@@ -1,6 +1,6 @@
 //! The instance's own orb registry: brought in, used by a pushed config, mirrored, and never changed.
 
-use airlock_testkit::{DataDir, Git};
+use airlock_testkit::{DataDir, Git, HttpsServer, Reply};
 use anyhow::{Context as _, ensure};
 
 use crate::support::{Instance, example};
@@ -138,5 +138,159 @@ fn an_orb_is_validated_without_an_instance() -> anyhow::Result<()> {
         .finish()?
         .failure(1)?;
     ensure!(told.stderr.contains("wrong.yml:5:"), "{}", told.stderr);
+    Ok(())
+}
+
+const AT_AN_ADDRESS: &str = "version: 2.1
+orbs:
+  greeting: ORB
+workflows:
+  greet:
+    jobs:
+      - greeting/hello: {to: Ada}
+";
+
+#[test]
+fn a_push_takes_an_orb_from_an_address_that_was_allowed() -> anyhow::Result<()> {
+    let data = DataDir::new()?;
+    let server = HttpsServer::start()?;
+    let orb = std::fs::read_to_string(example("orbs").join("demo/hello/1.0.0.yml"))
+        .context("reading the example")?;
+    server.set("/orbs/hello.yml", Reply::yaml(orb));
+    let bundle = data.write("ca.pem", server.ca_pem())?;
+    let allowed = server.url("/orbs/");
+    let config = |path: &str| AT_AN_ADDRESS.replace("ORB", &server.url(path));
+    let instance = Instance::start_with(&data, |up| {
+        up.variable("SSL_CERT_FILE", &bundle)
+            .args(["--allow-private-url-orb", &allowed])
+    })?;
+
+    instance.create_project("demo/greets")?;
+    let pushed = instance.push_config("demo/greets", &config("/elsewhere/hello.yml"))?;
+    for words in [
+        "no allowed address begins like this one",
+        "--allow-url-orb PREFIX",
+        "config.yml:3:13",
+    ] {
+        ensure!(
+            pushed.stderr.contains(words),
+            "no {words:?} in:\n{}",
+            pushed.stderr
+        );
+    }
+    ensure!(server.asked().is_empty(), "{:?} was asked for", server.asked());
+
+    instance.create_project("demo/welcomes")?;
+    instance.push_config("demo/welcomes", &config("/orbs/hello.yml"))?;
+    let watched = instance
+        .airlock()?
+        .args(["pipeline", "watch", "demo/welcomes"])
+        .finish()?
+        .success()?;
+    ensure!(watched.stdout.contains("Hello, Ada!"), "{}", watched.stdout);
+    ensure!(
+        server.asked() == ["/orbs/hello.yml"],
+        "{:?} was asked for",
+        server.asked()
+    );
+    Ok(())
+}
+
+#[test]
+fn the_command_line_fetches_an_orb_when_it_is_told_so() -> anyhow::Result<()> {
+    let data = DataDir::new()?;
+    let server = HttpsServer::start()?;
+    let orb = std::fs::read_to_string(example("orbs").join("demo/hello/1.0.0.yml"))
+        .context("reading the example")?;
+    server.set("/orbs/hello.yml", Reply::yaml(orb));
+    server.set(
+        "/orbs/out.yml",
+        Reply::Redirect("/elsewhere/hello.yml".to_owned()),
+    );
+    let bundle = data.write("ca.pem", server.ca_pem())?;
+    let allowed = server.url("/orbs/");
+    let validate = |path: &str, more: &[&str], trusting: bool| {
+        let config = data.write("config.yml", AT_AN_ADDRESS.replace("ORB", &server.url(path)))?;
+        let run = crate::support::airlock(&data)?
+            .args(["config", "validate"])
+            .arg(config)
+            .args(more);
+        let run = if trusting {
+            run.variable("SSL_CERT_FILE", &bundle)
+        } else {
+            run
+        };
+        run.finish()
+    };
+    let none: &[&str] = &[];
+    let public: &[&str] = &["--allow-url-orb", &allowed];
+    let private: &[&str] = &["--allow-private-url-orb", &allowed];
+    validate("/orbs/hello.yml", private, true)?.success()?;
+    ensure!(
+        server.asked() == ["/orbs/hello.yml"],
+        "{:?} was asked for",
+        server.asked()
+    );
+
+    for (path, more, trusting, words) in [
+        (
+            "/orbs/hello.yml",
+            none,
+            true,
+            "here `--allow-url-orb PREFIX` allows one",
+        ),
+        (
+            "/orbs/hello.yml",
+            public,
+            true,
+            "--allow-private-url-orb allows such a host",
+        ),
+        (
+            "/orbs/hello.yml",
+            private,
+            false,
+            "no CA that this machine trusts has signed it",
+        ),
+        ("/orbs/none.yml", private, true, "the server answered 404"),
+        ("/orbs/out.yml", private, true, "which is not allowed"),
+    ] {
+        let told = validate(path, more, trusting)?.failure(1)?.stderr;
+        ensure!(
+            told.contains(words) && told.contains("config.yml:3:13"),
+            "no {words:?} in:\n{told}"
+        );
+    }
+    let asked = server.asked();
+    ensure!(
+        !asked.iter().any(|path| path.contains("elsewhere")),
+        "{asked:?} was asked for"
+    );
+
+    let wrong = validate(
+        "/orbs/hello.yml",
+        &["--allow-url-orb", "https://orbs.example"],
+        true,
+    )?
+    .failure(2)?;
+    ensure!(wrong.stderr.contains("ends with a slash"), "{}", wrong.stderr);
+    for command in ["process", "explain"] {
+        let config = data.write(
+            "config.yml",
+            AT_AN_ADDRESS.replace("ORB", &server.url("/orbs/hello.yml")),
+        )?;
+        let run = || {
+            anyhow::Ok(
+                crate::support::airlock(&data)?
+                    .args(["config", command])
+                    .arg(&config),
+            )
+        };
+        run()?
+            .args(private)
+            .variable("SSL_CERT_FILE", &bundle)
+            .finish()?
+            .success()?;
+        run()?.args(["--format", "sarif"]).finish()?.failure(2)?;
+    }
     Ok(())
 }

@@ -91,6 +91,11 @@ pub(crate) struct Instance<'d> {
 impl<'d> Instance<'d> {
     /// Starts it and waits until it serves.
     pub(crate) fn start(data: &'d DataDir) -> anyhow::Result<Self> {
+        Self::start_with(data, |up| up)
+    }
+
+    /// The same with more of a command line or environment.
+    pub(crate) fn start_with(data: &'d DataDir, more: impl FnOnce(Run) -> Run) -> anyhow::Result<Self> {
         let folder = data.join("airlock");
         let up = airlock(data)?
             .args([
@@ -102,7 +107,7 @@ impl<'d> Instance<'d> {
                 "--data-dir",
             ])
             .arg(&folder);
-        let mut up = Watched::start(&up)?;
+        let mut up = Watched::start(&more(up))?;
         up.wait_for_line("the end of the greeting", PATIENCE, |line| {
             line.text.contains("Stop with Ctrl-C")
         })?;

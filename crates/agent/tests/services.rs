@@ -22,7 +22,7 @@ fn script(text: &str) -> ContainerSettings {
 fn beside(mut assignment: Assignment, all: Vec<ContainerSettings>) -> Assignment {
     let containers = all.into_iter().map(|settings| Container {
         image: ImageName::new(IMAGE).expect("a name"),
-        place: Place { line: 1, column: 1 },
+        place: Place::default(),
         settings,
     });
     assignment.spec.services = containers.collect();

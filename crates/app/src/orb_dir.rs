@@ -32,7 +32,7 @@ impl OrbDir {
     /// The orb of a reference, with its path as its name in diagnostics.
     pub(crate) fn find(&self, reference: &OrbReference) -> Result<OrbSource, OrbProblem> {
         let OrbReference::Registry { name, version } = reference else {
-            let message = "orbs from addresses are not fetched here".to_owned();
+            let message = "a folder holds no orbs of addresses".to_owned();
             return Err(OrbProblem::Unavailable(message));
         };
         let folder = self.root.join(name.to_string());

@@ -27,6 +27,7 @@ mod unsupported;
 
 use std::sync::{Arc, OnceLock};
 
+use airlock_driver_interfaces::orbs::OrbAddresses;
 use airlock_driver_interfaces::{Blobs, Bus, Clock, Forge, Remote, SshKeys, Store, Vault};
 use tokio::sync::Notify;
 
@@ -97,7 +98,11 @@ struct Inner {
     drivers: Drivers,
     addresses: OnceLock<Addresses>,
     /// Where a local run's orbs lie.
-    local_orbs: OnceLock<Arc<FindOrb>>,
+    local_orbs: OnceLock<local_orbs::LocalOrbs>,
+    /// How orbs are fetched from addresses.
+    orb_addresses: OnceLock<Arc<dyn OrbAddresses>>,
+    /// Those fetched a moment ago.
+    fetched_orbs: orbs::Kept,
     /// Rung when a slice was queued.
     work: Notify,
     /// Rung when a pipeline waits to be planned.
@@ -116,6 +121,8 @@ impl ControlPlane {
             drivers,
             addresses: OnceLock::new(),
             local_orbs: OnceLock::new(),
+            orb_addresses: OnceLock::new(),
+            fetched_orbs: orbs::Kept::default(),
             work: Notify::new(),
             planning: Notify::new(),
             news: Notify::new(),

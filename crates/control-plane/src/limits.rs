@@ -40,6 +40,12 @@ pub const AGENT_SEEN_MS: u64 = 20_000;
 pub const ORBS_PER_IMPORT: usize = 500;
 /// A development version of an orb ends this long after it was last brought in: CircleCI's 90 days.
 pub const DEV_ORB_MS: i64 = 90 * 24 * 60 * 60 * 1000;
+/// What stood at an orb's address is asked again after this time: CircleCI's five minutes.
+pub const FETCHED_ORB_MS: i64 = 5 * 60 * 1000;
+/// Fetched orbs kept in memory, of 1 MiB at most each; an instance uses a handful.
+pub const KEPT_FETCHED_ORBS: usize = 64;
+/// The addresses of one pipeline's orbs must have answered in this time: other pipelines wait behind it.
+pub const FETCHING_ORBS_MS: u64 = 15_000;
 /// Wrong orbs told of in one answer: who mends these sees the next ones then.
 pub const SHOWN_WRONG_ORBS: usize = 10;
 /// Characters of an orb's description in lists: about two lines.

@@ -1,30 +1,55 @@
-//! Orbs that lie beside a local run, such as in the folder of `airlock run --orb-dir`. They are looked for before
-//! anything else is asked; a server has none.
+//! Orbs that lie beside a local run, such as in the folder of `airlock run --orb-dir`. A local run has no registry, so this
+//! takes its place; a server has none of it.
 
 use std::sync::Arc;
 
-use airlock_pipeline_config::{Inputs, OrbProblem, OrbReference, OrbSource, Source, gather};
+use airlock_pipeline_config::{OrbAdvice, OrbProblem, OrbReference, OrbSource};
 
-use crate::ControlPlane;
+use crate::{ControlPlane, UseCaseError};
 
 /// Finds one orb. May read files: it is called where waiting is allowed.
 pub type FindOrb = dyn Fn(&OrbReference) -> Result<OrbSource, OrbProblem> + Send + Sync;
 
+/// Where a local run's orbs lie, and what is said of those that do not lie there.
+pub(crate) struct LocalOrbs {
+    find: Arc<FindOrb>,
+    advice: OrbAdvice,
+}
+
 impl ControlPlane {
-    /// Says once where orbs lie; later calls change nothing.
-    pub fn set_local_orbs(&self, find: Arc<FindOrb>) {
-        self.inner.local_orbs.get_or_init(|| find);
+    /// Says once where orbs lie, and what helps when one does not; later calls change nothing.
+    pub fn set_local_orbs(&self, find: Arc<FindOrb>, advice: OrbAdvice) {
+        self.inner.local_orbs.get_or_init(|| LocalOrbs { find, advice });
     }
 
-    /// Whether orbs come from a function instead of the registry.
-    pub(crate) fn has_local_orbs(&self) -> bool {
-        self.inner.local_orbs.get().is_some()
+    /// The orb of a reference, when orbs come from a function instead of the registry.
+    pub(crate) async fn local_orb(
+        &self,
+        reference: &OrbReference,
+    ) -> Result<Option<Result<OrbSource, OrbProblem>>, UseCaseError> {
+        let Some(local) = self.inner.local_orbs.get() else {
+            return Ok(None);
+        };
+        let (find, reference) = (Arc::clone(&local.find), reference.clone());
+        let found = tokio::task::spawn_blocking(move || find(&reference)).await;
+        found
+            .map(Some)
+            .map_err(|_| UseCaseError::Invalid("Airlock failed while looking for an orb".to_owned()))
     }
 
-    /// Puts the orbs that lie beside the run into the inputs; without a place for them nothing is changed.
-    pub(crate) fn add_local_orbs(&self, source: &Source, inputs: &mut Inputs) {
-        if let Some(find) = self.inner.local_orbs.get() {
-            inputs.orbs = gather(source, inputs, &mut |reference| find(reference));
+    /// What is said of orbs that a config cannot have.
+    pub(crate) fn orb_advice(&self) -> OrbAdvice {
+        match self.inner.local_orbs.get() {
+            Some(local) => local.advice.clone(),
+            None => OrbAdvice {
+                missing:
+                    "if it is not in this instance's registry yet, bring it in with `airlock orb import FILE \
+                          <namespace>/<orb>@<version>`, or a whole folder with `airlock orb import DIR`"
+                        .to_owned(),
+                not_allowed:
+                    "the operator gives `--allow-url-orb PREFIX` to `airlock up` or `airlock server`"
+                        .to_owned(),
+            },
         }
     }
 }

@@ -1,13 +1,15 @@
 //! The instance's own orb registry: bringing versions in, listing them, and answering what a pipeline's config asks for.
 //!
 //! Owns the rules of the registry: a release never changes, a development version ends by itself, the orbs that an orb
-//! uses are settled when it comes in, and what a pipeline was once answered with stays so. What an orb means is the
-//! compiler's, where its text lies is the store's.
+//! uses are settled when it comes in, and what a pipeline was once answered with stays so, orbs at addresses included.
+//! What an orb means is the compiler's, where its text lies is the store's, how it is fetched is a driver's.
 
+mod addresses;
 mod answer;
 mod import;
 
-pub use airlock_driver_interfaces::orbs::{AddedOrb, NestedOrb, OrbRow, PipelineOrb};
+pub(crate) use addresses::Kept;
+pub use airlock_driver_interfaces::orbs::{AddedOrb, FetchedOrb, NestedOrb, OrbRow, PipelineOrb};
 pub use airlock_pipeline_config::{OrbElement, OrbExample, OrbParameter, OrbSummary};
 pub use import::{ImportedOrb, OrbImport};
 
@@ -54,6 +56,11 @@ impl ControlPlane {
     /// What the references of a pipeline's config were answered with, those of its orbs included.
     pub async fn pipeline_orbs(&self, pipeline: PipelineId) -> Result<Vec<PipelineOrb>, UseCaseError> {
         Ok(self.store().pipeline_orbs(pipeline).await?)
+    }
+
+    /// What stood at the addresses that a pipeline's config took orbs from.
+    pub async fn fetched_orbs(&self, pipeline: PipelineId) -> Result<Vec<FetchedOrb>, UseCaseError> {
+        Ok(self.store().fetched_orbs(pipeline).await?)
     }
 }
 

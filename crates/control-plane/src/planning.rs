@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use airlock_domain::explanation::Explanation;
 use airlock_domain::plan::{JobBody, LeftOut, Plan, PlannedJob, PlannedWorkflow};
 use airlock_domain::state::{
     Event, Job, JobKind, JobStatus, PipelineState, Slice, SliceStatus, Workflow, WorkflowStatus,
@@ -12,7 +13,7 @@ use airlock_driver_interfaces::rows::{
     NewJob, NewWorkflow, PipelineError, PipelineRow, ProjectRow, TriggerKind,
 };
 use airlock_pipeline_config::{
-    Code, Diagnostic, Gathering, Inputs, ParameterValue, PipelineValues, Source, compile, render,
+    Diagnostic, Gathering, Inputs, ParameterValue, PipelineValues, Source, compile_and_explain, render,
 };
 use airlock_workflow_engine::decide;
 
@@ -29,6 +30,8 @@ struct Planned {
     state: PipelineState,
     errors: Vec<PipelineError>,
     workflows: Vec<NewWorkflow>,
+    /// Why each part of the config runs or does not, where that is known.
+    explanation: Option<Explanation>,
 }
 
 impl Planned {
@@ -41,6 +44,7 @@ impl Planned {
             state: PipelineState::Errored,
             errors,
             workflows: Vec::new(),
+            explanation: None,
         }
     }
 }
@@ -75,6 +79,9 @@ impl ControlPlane {
         let project =
             project.ok_or_else(|| UseCaseError::NotFound(format!("project {}", pipeline.project)))?;
         let planned = self.planned(pipeline, &project).await?;
+        if let Some(explanation) = &planned.explanation {
+            self.store().keep_explanation(pipeline.id, explanation).await?;
+        }
         let at = self.now();
         let written = self
             .store()
@@ -116,51 +123,54 @@ impl ControlPlane {
             Err(error) => return Ok(Planned::errored("config-fetch", error.to_string())),
         };
         let source = Source::new(limits::CONFIG_PATH, bytes);
-        let mut inputs = self.inputs(pipeline, project)?;
-        let begun = tokio::task::spawn_blocking({
-            let plane = self.clone();
-            move || {
-                plane.add_local_orbs(&source, &mut inputs);
-                let gathering = (!plane.has_local_orbs()).then(|| Gathering::begin(&source, &inputs));
-                (source, inputs, gathering)
-            }
+        let inputs = self.inputs(pipeline, project)?;
+        let begun = tokio::task::spawn_blocking(move || {
+            let gathering = Gathering::begin(&source, &inputs);
+            (source, inputs, gathering)
         });
         let Ok((source, mut inputs, gathering)) = begun.await else {
             return Ok(Planned::errored("other", COMPILER_FAILED.to_owned()));
         };
-        let from_registry = gathering.is_some();
-        if let Some(gathering) = gathering {
-            let answered = self.answer_orbs(pipeline, gathering).await?;
-            if let Some(changed) = answered.changed {
-                return Ok(Planned::errored("config", changed));
-            }
-            inputs.orbs = answered.orbs;
+        let answered = self.answer_orbs(pipeline, gathering).await?;
+        if let Some(changed) = answered.changed {
+            return Ok(Planned::errored("config", changed));
         }
+        inputs.orbs = answered.orbs;
+        let advice = self.orb_advice();
         // Compiling is pure work of the processor; a panic in it must cost this pipeline only.
         let compiled = tokio::task::spawn_blocking(move || {
-            let (plan, mut diagnostics) = compile(&source, &inputs);
-            if from_registry {
-                diagnostics.iter_mut().for_each(say_how_to_import);
-            }
+            let (found, mut diagnostics) = compile_and_explain(&source, &inputs, None);
+            advice.add_to(&mut diagnostics);
             let sources = std::iter::once(&source).chain(inputs.orbs.sources());
             let text = render::text(&diagnostics, sources, render::Color::Never);
-            (plan, diagnostics, text)
+            (found, diagnostics, text)
         });
         Ok(match compiled.await {
-            Ok((Some(plan), _, _)) => match select(plan, &pipeline.trigger.only) {
-                Ok(plan) => match unsupported(&plan).as_slice() {
-                    [] => Planned {
-                        state: PipelineState::Created,
-                        errors: Vec::new(),
-                        workflows: self.workflows_of(&plan),
-                    },
-                    missing => Planned::errored("plan", refusal(missing)),
-                },
+            Ok((Some((plan, explanation)), _, _)) => match select(plan, &pipeline.trigger.only) {
+                Ok(plan) => self.decided(&plan, explanation),
                 Err(problem) => Planned::errored("plan", problem),
             },
             Ok((None, diagnostics, text)) => Planned::errored("config", errors_text(&diagnostics, text)),
             Err(_) => Planned::errored("other", COMPILER_FAILED.to_owned()),
         })
+    }
+
+    /// What of a plan is begun.
+    fn decided(&self, plan: &Plan, mut explanation: Explanation) -> Planned {
+        explanation.follow(plan);
+        let planned = match unsupported(plan).as_slice() {
+            [] => Planned {
+                state: PipelineState::Created,
+                errors: Vec::new(),
+                workflows: self.workflows_of(plan),
+                explanation: None,
+            },
+            missing => Planned::errored("plan", refusal(missing)),
+        };
+        Planned {
+            explanation: Some(explanation),
+            ..planned
+        }
     }
 
     fn inputs(&self, pipeline: &PipelineRow, project: &ProjectRow) -> Result<Inputs, UseCaseError> {
@@ -189,6 +199,7 @@ impl ControlPlane {
         Ok(Inputs {
             pipeline: values,
             parameters,
+            orb_url_prefixes: self.orb_url_prefixes(),
             ..Inputs::default()
         })
     }
@@ -260,18 +271,6 @@ impl ControlPlane {
             jobs: jobs.collect(),
             effects,
         }
-    }
-}
-
-/// An orb that is missing here can be brought in, which the compiler cannot know.
-fn say_how_to_import(diagnostic: &mut Diagnostic) {
-    if diagnostic.code == Code::UNKNOWN_ORB {
-        let way = "if it is not in this instance's registry yet, bring it in with `airlock orb import FILE \
-                   <namespace>/<orb>@<version>`, or a whole folder with `airlock orb import DIR`";
-        diagnostic.hint = Some(match diagnostic.hint.take() {
-            Some(hint) => format!("{hint}; {way}"),
-            None => way.to_owned(),
-        });
     }
 }
 

@@ -1,5 +1,6 @@
 //! What pages, the API and the command line read, and the few things people do to running workflows.
 
+use airlock_domain::explanation::Explanation;
 use airlock_domain::state::Event;
 use airlock_domain::{ArtifactId, JobId, PipelineId, ProjectSlug, WorkflowId};
 use airlock_driver_interfaces::rows::{
@@ -50,6 +51,12 @@ impl ControlPlane {
         let row = self.store().pipeline(id).await?;
         self.view(row.ok_or_else(|| UseCaseError::NotFound(format!("pipeline {id}")))?)
             .await
+    }
+
+    /// Why each workflow and job of a pipeline runs or does not run. Nothing for one whose config could not be read, and
+    /// for those of a time when it was not kept.
+    pub async fn explanation(&self, id: PipelineId) -> Result<Option<Explanation>, UseCaseError> {
+        Ok(self.store().explanation(id).await?)
     }
 
     async fn view(&self, pipeline: PipelineRow) -> Result<PipelineView, UseCaseError> {

@@ -65,7 +65,7 @@ fn leave_out(left_out: &mut Option<LeftOut>, reason: &str) {
     if left_out.is_none() {
         *left_out = Some(LeftOut {
             reason: reason.to_owned(),
-            place: Place { line: 1, column: 1 },
+            place: Place::default(),
         });
     }
 }
@@ -81,7 +81,7 @@ mod tests {
         let job = |name: &str| PlannedJob {
             name: JobName::new(name).expect("a name"),
             definition: name.to_owned(),
-            place: Place { line: 1, column: 1 },
+            place: Place::default(),
             requires: Vec::new(),
             contexts: Vec::new(),
             left_out: None,

@@ -64,24 +64,16 @@ impl ControlPlane {
                 Value::Secret(secret) => sealed.push((variable.name.to_string(), SecretValue::new(secret))),
             }
         }
-        let checks_out = body.steps.iter().any(|step| match step.body {
-            StepBody::Checkout { .. } => true,
-            StepBody::Run { .. }
-            | StepBody::StoreArtifacts { .. }
-            | StepBody::SaveCache { .. }
-            | StepBody::RestoreCache { .. }
-            | StepBody::StoreTestResults { .. }
-            | StepBody::PersistToWorkspace { .. }
-            | StepBody::AttachWorkspace { .. }
-            | StepBody::AddSshKeys { .. }
-            | StepBody::SetupRemoteDocker { .. }
-            | StepBody::InstallSigningBundle => false,
-        });
+        let checks_out = body
+            .steps
+            .iter()
+            .any(|step| matches!(step.body, StepBody::Checkout { .. }));
         let source = if checks_out {
             Some(self.source(&pipeline, &project).await?)
         } else {
             None
         };
+        let steps = body.steps.iter().map(step_spec).collect::<Result<_, _>>()?;
         Ok(JobSpec {
             pipeline: pipeline.id,
             workflow: claimed.workflow,
@@ -98,7 +90,7 @@ impl ControlPlane {
             environment: plain,
             secrets: sealed,
             masks,
-            steps: body.steps.iter().filter_map(step_spec).collect(),
+            steps,
             source,
             run_time_ms: JOB_RUN_TIME_MS,
         })
@@ -211,8 +203,10 @@ fn secret_of(value: &Value) -> Option<SecretValue> {
     }
 }
 
-/// What the agent does for a step. Steps it does not know yet never get here: see [`crate::unsupported`].
-fn step_spec(step: &Step) -> Option<StepSpec> {
+/// What the agent does for a step. A plan with steps it cannot do is refused before it starts, see
+/// [`crate::unsupported`]; one that comes here all the same, such as out of the database of another version, must not run
+/// without them.
+fn step_spec(step: &Step) -> Result<StepSpec, UseCaseError> {
     let work = match &step.body {
         StepBody::Run {
             command,
@@ -248,11 +242,46 @@ fn step_spec(step: &Step) -> Option<StepSpec> {
         | StepBody::AttachWorkspace { .. }
         | StepBody::AddSshKeys { .. }
         | StepBody::SetupRemoteDocker { .. }
-        | StepBody::InstallSigningBundle => return None,
+        | StepBody::InstallSigningBundle => {
+            return Err(UseCaseError::Invalid(format!(
+                "this version of Airlock cannot do the step '{}', so the job is not run without it",
+                step.name
+            )));
+        }
     };
-    Some(StepSpec {
+    Ok(StepSpec {
         name: step.name.clone(),
         when: step.when,
         work,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use airlock_domain::plan::{CheckoutMethod, Place, StepWhen};
+
+    use super::*;
+
+    #[test]
+    fn a_step_that_cannot_be_done_is_an_error_and_not_left_out() {
+        let spec = |body: StepBody| {
+            step_spec(&Step {
+                name: "Restore".to_owned(),
+                when: StepWhen::Always,
+                place: Place::default(),
+                body,
+            })
+        };
+        let path = || Some("src".to_owned());
+        let done = spec(StepBody::Checkout {
+            path: path(),
+            method: Some(CheckoutMethod::Full),
+        });
+        assert_eq!(
+            done.map(|step| step.work).ok(),
+            Some(StepWork::Checkout { path: path() })
+        );
+        let refused = spec(StepBody::InstallSigningBundle).expect_err("nobody does it");
+        assert!(refused.to_string().contains("the step 'Restore'"), "{refused}");
+    }
 }

@@ -26,7 +26,7 @@ pub(crate) struct Unsupported {
 /// Everything in a plan that cannot be run, in the order of the config.
 pub(crate) fn unsupported(plan: &Plan) -> Vec<Unsupported> {
     let mut found = Found::default();
-    if let Some(place) = plan.setup {
+    if let Some(place) = &plan.setup {
         found.add(
             place,
             "configs that another config follows (`setup: true`) are not run yet",
@@ -50,13 +50,16 @@ pub(crate) fn unsupported(plan: &Plan) -> Vec<Unsupported> {
 pub(crate) fn refusal(missing: &[Unsupported]) -> String {
     let mut text = "The config is in order, but this version of Airlock cannot run all of it yet:".to_owned();
     for one in missing {
-        let Place { line, column } = one.place;
+        let Place { line, column, orb } = &one.place;
         let _ = write!(text, "\n{}:{line}:{column}: {}", limits::CONFIG_PATH, one.what);
         let _ = match one.jobs.as_slice() {
             [] => Ok(()),
             [job] => write!(text, " (job '{job}')"),
             [job, others @ ..] => write!(text, " (job '{job}' and {} more)", others.len()),
         };
+        if let Some(orb) = orb {
+            let _ = write!(text, ", which {orb} asks for");
+        }
     }
     text
 }
@@ -65,8 +68,8 @@ pub(crate) fn refusal(missing: &[Unsupported]) -> String {
 struct Found(BTreeMap<(Place, &'static str), Vec<String>>);
 
 impl Found {
-    fn add(&mut self, place: Place, what: &'static str, job: Option<&str>) {
-        let jobs = self.0.entry((place, what)).or_default();
+    fn add(&mut self, place: &Place, what: &'static str, job: Option<&str>) {
+        let jobs = self.0.entry((place.clone(), what)).or_default();
         jobs.extend(
             job.filter(|job| !jobs.iter().any(|known| known == job))
                 .map(str::to_owned),
@@ -82,9 +85,9 @@ impl Found {
 }
 
 fn of_workflow(workflow: &PlannedWorkflow, found: &mut Found) {
-    if let Some(reruns) = workflow.auto_reruns {
+    if let Some(reruns) = &workflow.auto_reruns {
         found.add(
-            reruns.place,
+            &reruns.place,
             "failed workflows are not run again by themselves yet",
             None,
         );
@@ -95,14 +98,14 @@ fn of_job(job: &PlannedJob, found: &mut Found) {
     let name = Some(job.name.as_str());
     if let Some(group) = &job.serial_group {
         found.add(
-            group.place,
+            &group.place,
             "jobs do not take turns with those of other pipelines yet",
             name,
         );
     }
     if !job.contexts.is_empty() {
         found.add(
-            job.place,
+            &job.place,
             "contexts are not kept yet: the job would lack their variables",
             name,
         );
@@ -110,9 +113,9 @@ fn of_job(job: &PlannedJob, found: &mut Found) {
     match &job.body {
         JobBody::Build(build) => of_build(job, build, found),
         JobBody::Approval | JobBody::NoOp => {}
-        JobBody::Release(_) => found.add(job.place, "jobs of type `release` are not run yet", name),
+        JobBody::Release(_) => found.add(&job.place, "jobs of type `release` are not run yet", name),
         JobBody::Lock { .. } | JobBody::Unlock { .. } => {
-            found.add(job.place, "locks are not kept yet", name);
+            found.add(&job.place, "locks are not kept yet", name);
         }
     }
 }
@@ -129,7 +132,7 @@ fn of_build(job: &PlannedJob, build: &BuildJob, found: &mut Found) {
         } => {
             of_container(image, primary, place, name, found);
             for service in services {
-                of_container(&service.image, &service.settings, service.place, name, found);
+                of_container(&service.image, &service.settings, &service.place, name, found);
             }
         }
         Executor::Machine(_) => found.add(place, "only the `docker` executor runs jobs here", name),
@@ -157,7 +160,7 @@ fn of_build(job: &PlannedJob, build: &BuildJob, found: &mut Found) {
 fn of_container(
     image: &ImageName,
     settings: &ContainerSettings,
-    place: Place,
+    place: &Place,
     job: Option<&str>,
     found: &mut Found,
 ) {
@@ -188,12 +191,12 @@ fn of_step(step: &Step, slices: u32, job: Option<&str>, found: &mut Found) {
         StepBody::InstallSigningBundle => "there are no signing bundles here",
         StepBody::Run { .. } | StepBody::Checkout { .. } | StepBody::StoreArtifacts { .. } => return,
     };
-    found.add(step.place, what, job);
+    found.add(&step.place, what, job);
 }
 
 #[cfg(test)]
 mod tests {
-    use airlock_pipeline_config::{Inputs, Source, compile};
+    use airlock_pipeline_config::{Inputs, OrbSource, Source, compile, gather};
 
     use super::*;
 
@@ -241,6 +244,41 @@ The config is in order, but this version of Airlock cannot run all of it yet:
 .circleci/config.yml:17:22: jobs do not take turns with those of other pipelines yet (job 'm')
 .circleci/config.yml:17:52: locks are not kept yet (job 'lock')";
         assert_eq!(text, want);
+    }
+
+    #[test]
+    fn what_an_orb_asks_for_names_the_call_and_the_line_of_the_orb() {
+        let config = "\
+version: 2.1
+orbs: {tools: acme/tools@1}
+jobs:
+  own: {docker: [image: x], steps: [tools/keep]}
+workflows: {w: {jobs: [own, tools/keeps]}}
+";
+        let orb = "\
+version: 2.1
+commands:
+  keep:
+    steps:
+      - restore_cache: {key: v1}
+jobs:
+  keeps:
+    docker: [image: x]
+    steps: [keep]
+";
+        let source = Source::new("config.yml", config);
+        let mut inputs = Inputs::default();
+        inputs.orbs = gather(&source, &inputs, &mut |_| {
+            let name = "acme/tools@1.0.0";
+            Ok(OrbSource::new(Source::new(name, orb), name))
+        });
+        let (plan, diagnostics) = compile(&source, &inputs);
+        let plan = plan.unwrap_or_else(|| panic!("the config is in order: {diagnostics:#?}"));
+        let want = "\
+The config is in order, but this version of Airlock cannot run all of it yet:
+.circleci/config.yml:4:37: caches are not kept yet (job 'own'), which acme/tools@1.0.0:5:9 asks for
+.circleci/config.yml:5:29: caches are not kept yet (job 'tools/keeps'), which acme/tools@1.0.0:5:9 asks for";
+        assert_eq!(refusal(&unsupported(&plan)), want);
     }
 
     #[test]

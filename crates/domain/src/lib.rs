@@ -8,6 +8,7 @@ pub mod cron;
 pub mod duration;
 pub mod environment;
 pub mod events;
+pub mod explanation;
 pub mod ids;
 pub mod limits;
 pub mod names;

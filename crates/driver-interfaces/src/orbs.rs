@@ -36,6 +36,39 @@ pub trait Orbs: Send + Sync {
     ) -> Result<Vec<OrbConflict>, StoreError>;
     /// What was recorded for a pipeline, by reference.
     async fn pipeline_orbs(&self, pipeline: PipelineId) -> Result<Vec<PipelineOrb>, StoreError>;
+    /// Records, all or none, what stood at the addresses that a pipeline's config takes orbs from. What was recorded for
+    /// an address before stays.
+    async fn lock_fetched_orbs(
+        &self,
+        pipeline: PipelineId,
+        orbs: &[FetchedOrb],
+        at: Timestamp,
+    ) -> Result<(), StoreError>;
+    /// What was recorded for a pipeline, by address.
+    async fn fetched_orbs(&self, pipeline: PipelineId) -> Result<Vec<FetchedOrb>, StoreError>;
+}
+
+/// Fetches orbs from addresses that an operator, or whoever gives a command, allows. Called from many tasks at once.
+#[async_trait]
+pub trait OrbAddresses: Send + Sync {
+    /// The allowed beginnings of addresses, each `https://…/` with the slash at its end.
+    fn prefixes(&self) -> Vec<String>;
+    /// The text that stands at an address now. Refuses what none of the prefixes allows, also where a redirect leads there.
+    async fn fetch(&self, url: &str) -> Result<String, OrbFetchError>;
+}
+
+/// An orb that was not fetched. Each text is one sentence for the author of the config, without the address.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum OrbFetchError {
+    /// It may not be; the text says who may change that.
+    #[error("{0}")]
+    Refused(String),
+    /// It could not be; the text says why.
+    #[error("{0}")]
+    Unavailable(String),
+    /// It is larger than an orb may be.
+    #[error("{0}")]
+    TooLarge(String),
 }
 
 /// A version as lists show it.
@@ -113,6 +146,17 @@ pub struct PipelineOrb {
     pub version: OrbVersion,
     /// Its digest.
     pub digest: OrbDigest,
+}
+
+/// What stood at an address when a pipeline's config took an orb from there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FetchedOrb {
+    /// The address as the config has it.
+    pub url: String,
+    /// The digest of the text.
+    pub digest: OrbDigest,
+    /// The text.
+    pub source: String,
 }
 
 /// A release whose text is not the one this project was built with before.

@@ -1,6 +1,7 @@
 //! The store: rows and the transactions that keep them true. Callers are control-plane use cases, from many tasks at
 //! once. Every method is one transaction. What an answer acknowledges is durable.
 
+use airlock_domain::explanation::Explanation;
 use airlock_domain::state::{PipelineState, Workflow};
 use airlock_domain::{
     AgentId, EnvName, JobId, OrgName, PipelineId, ProjectId, ProjectSlug, Timestamp, WorkflowId,
@@ -61,6 +62,10 @@ pub trait Pipelines: Send + Sync {
     ) -> Result<Vec<PipelineRow>, StoreError>;
     /// Pipelines still `pending`, oldest first: what a restart must take up again.
     async fn pending_pipelines(&self) -> Result<Vec<PipelineRow>, StoreError>;
+    /// Keeps why each workflow and job of a pipeline runs or does not; what was kept before gives way.
+    async fn keep_explanation(&self, id: PipelineId, explanation: &Explanation) -> Result<(), StoreError>;
+    /// Why each workflow and job of a pipeline runs or does not, once it was planned.
+    async fn explanation(&self, id: PipelineId) -> Result<Option<Explanation>, StoreError>;
     /// Writes the end of planning in one transaction: the state, its workflows, jobs, slices, queue entries and
     /// events. Does nothing and returns `false` when the pipeline is not `pending` any more.
     async fn finish_planning(

@@ -22,6 +22,7 @@ mod project_settings;
 mod projects;
 mod shell;
 mod steps;
+mod why;
 mod words;
 mod workflow;
 

@@ -86,6 +86,22 @@ pub struct PipelineValues {
     pub other: BTreeMap<String, ParameterValue>,
 }
 
+impl PipelineValues {
+    /// The values of a pipeline that is none: the first one of a local project, on the branch `main`. For whoever looks
+    /// at a config without a pipeline, such as a command line, an editor or a measurement.
+    pub fn made_up() -> Self {
+        Self {
+            id: "00000000-0000-0000-0000-000000000001".to_owned(),
+            number: 1,
+            project_slug: "git/local/project".to_owned(),
+            branch: Some("main".to_owned()),
+            revision: "0".repeat(40),
+            trigger_source: "api".to_owned(),
+            ..Self::default()
+        }
+    }
+}
+
 /// A value of a pipeline parameter or pipeline value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ParameterValue {

@@ -46,16 +46,15 @@ mod value;
 
 pub use compile::{compile, process};
 pub use diagnostic::{Code, Diagnostic, Edit, Fix, Position, Related, Severity};
-pub use explain::{Decision, ExplainedJob, ExplainedWorkflow, Explanation, SeenValue, explain};
+pub use explain::{compile_and_explain, explain};
 pub use fixing::apply_fixes;
 pub use inputs::{Continuation, Inputs, ParameterValue, PipelineValues, Source};
 pub use needs::{DeclaredParameter, Needs, OrbNeed, OrbRequest, needs, orb_references};
 pub use orb_check::{OrbCheck, check_orb};
 pub use orb_summary::{OrbElement, OrbExample, OrbParameter, OrbSummary, summarise_orb};
 pub use orbs::{
-    Catalogue, Gathering, OrbName, OrbProblem, OrbReference, OrbReferenceError, OrbSource, OrbVersion, Orbs,
-    Version, gather, published, select, url_is_allowed,
+    Catalogue, Gathering, OrbAdvice, OrbName, OrbProblem, OrbReference, OrbReferenceError, OrbSource,
+    OrbVersion, Orbs, Version, gather, published, select, url_is_allowed,
 };
 pub use pack::{Included, PackFile, PackKind, included_files, pack};
-pub use path_filtering::{MappingLine, PathFilter};
 pub use processed::Processed;

@@ -2,47 +2,10 @@
 //! parameters they set. The orb is recognised by the step it compiles to, so it counts through jobs and commands alike;
 //! its rules are those of the orb, since the job itself decides when it runs.
 
-use std::collections::BTreeMap;
-
+use airlock_domain::explanation::{MappingLine, PathFilter};
 use airlock_domain::plan::{JobBody, Place, PlannedJob, PlannedWorkflow, StepBody};
-use serde::Serialize;
 
 use crate::regexes::Regexes;
-
-/// One use of the orb.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct PathFilter {
-    /// The workflow it stands in.
-    pub workflow: String,
-    /// The job that filters.
-    pub job: String,
-    /// The lines of its mapping.
-    pub lines: Vec<MappingLine>,
-    /// The parameters that the lines set together; of several for one parameter the last counts. Nothing when no changed
-    /// files were given.
-    pub sets: Option<BTreeMap<String, String>>,
-    /// The configs it would continue with: those that matching lines name, or the one of all lines.
-    pub configs: Vec<String>,
-}
-
-/// One line of a mapping.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct MappingLine {
-    /// The pattern that a whole path must match.
-    pub pattern: String,
-    /// The parameter it sets.
-    pub parameter: String,
-    /// The value as it is written, in JSON.
-    pub value: String,
-    /// The config that this line continues with.
-    pub config: Option<String>,
-    /// The first changed file that matches.
-    pub matched: Option<String>,
-    /// Why the pattern cannot be used.
-    pub problem: Option<String>,
-    /// Where the line stands in the config.
-    pub place: Option<Place>,
-}
 
 /// The uses of the orb in a job. `text` is the config, to find the lines in.
 pub(crate) fn path_filters(
@@ -150,8 +113,8 @@ fn lines(mapping: &str, text: &str, files: Option<&[&str]>) -> Vec<MappingLine> 
 fn place_of(line: &str, text: &str) -> Option<Place> {
     let (at, found) = text.lines().enumerate().find(|(_, found)| found.trim() == line)?;
     let column = found.chars().take_while(|c| c.is_whitespace()).count() + 1;
-    Some(Place {
-        line: u32::try_from(at + 1).ok()?,
-        column: u32::try_from(column).ok()?,
-    })
+    Some(Place::new(
+        u32::try_from(at + 1).ok()?,
+        u32::try_from(column).ok()?,
+    ))
 }

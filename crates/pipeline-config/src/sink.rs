@@ -4,6 +4,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 
+use airlock_domain::plan::OrbPlace;
 use airlock_yaml_tree::{FileId, Place, Tree};
 
 use crate::anchors::Anchors;
@@ -424,17 +425,25 @@ impl<'s> Sink<'s> {
         found
     }
 
-    /// The line and column where a place begins; for one in an orb, those of the call in the config that led there.
+    /// The line and column where a place begins; for one in an orb, those of the call in the config that led there, or
+    /// else of where the orb is imported, and the orb's own beside them.
     pub(crate) fn plan_place(&self, place: Place) -> airlock_domain::plan::Place {
-        let place = if self.is_of_orb(place) {
-            self.from.get().unwrap_or(place)
-        } else {
-            place
-        };
-        let position = self.position(place);
+        let there = self.position(place);
+        if !self.is_of_orb(place) {
+            return airlock_domain::plan::Place::new(there.line, there.column);
+        }
+        let in_config = |place: &Place| !self.is_of_orb(*place);
+        let imported = || self.declarations(place.file).into_iter().find(in_config);
+        let here = self.from.get().or_else(imported).map(|from| self.position(from));
+        let (line, column) = here.map_or((1, 1), |here| (here.line, here.column));
         airlock_domain::plan::Place {
-            line: position.line,
-            column: position.column,
+            line,
+            column,
+            orb: Some(Box::new(OrbPlace {
+                file: there.file,
+                line: there.line,
+                column: there.column,
+            })),
         }
     }
 

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use airlock_pipeline_config::{Explanation, Inputs, ParameterValue, Source, explain, render};
+use airlock_domain::explanation::Explanation;
+use airlock_pipeline_config::{Inputs, ParameterValue, Source, explain, render};
 
 use crate::inputs;
 
@@ -52,7 +53,7 @@ fn explained(text: &str, inputs: &Inputs, changed: Option<&[&str]>) -> (Explanat
         changed.map(|files| files.iter().map(|&file| file.to_owned()).collect());
     let (explanation, diagnostics) = explain(&source, inputs, changed.as_deref());
     let explanation = explanation.unwrap_or_else(|| panic!("{diagnostics:?}"));
-    let shown = render::explanation(&explanation, &source);
+    let shown = render::explanation(&explanation);
     (explanation, shown)
 }
 
@@ -206,6 +207,7 @@ fn as_data() {
             "line": 8,
             "column": 5
           },
+          "line": "    when: {equal: [1, << pipeline.number >>]}",
           "values": [
             {
               "depth": 0,

@@ -12,7 +12,7 @@ use airlock_domain::plan::{
 /// The whole plan.
 pub(crate) fn plan(plan: &Plan) -> String {
     let mut out = String::new();
-    if let Some(place) = plan.setup {
+    if let Some(place) = &plan.setup {
         let _ = writeln!(out, "setup {}", at(place));
     }
     for workflow in &plan.workflows {
@@ -37,16 +37,16 @@ fn workflow(out: &mut String, workflow: &PlannedWorkflow) {
             "  at {:?} for {:?} {}",
             schedule.cron,
             schedule.branches,
-            at(schedule.place)
+            at(&schedule.place)
         );
     }
-    if let Some(reruns) = workflow.auto_reruns {
-        let _ = writeln!(out, "  again up to {} times {}", reruns.max, at(reruns.place));
+    if let Some(reruns) = &workflow.auto_reruns {
+        let _ = writeln!(out, "  again up to {} times {}", reruns.max, at(&reruns.place));
     }
 }
 
 fn job(out: &mut String, job: &PlannedJob) {
-    let _ = write!(out, "  job {:?} {}", job.name.as_str(), at(job.place));
+    let _ = write!(out, "  job {:?} {}", job.name.as_str(), at(&job.place));
     if job.definition != job.name.as_str() {
         let _ = write!(out, " of {}", job.definition);
     }
@@ -60,7 +60,7 @@ fn job(out: &mut String, job: &PlannedJob) {
         let _ = write!(out, " with {context}");
     }
     if let Some(group) = &job.serial_group {
-        let _ = write!(out, " one at a time by {:?} {}", group.key, at(group.place));
+        let _ = write!(out, " one at a time by {:?} {}", group.key, at(&group.place));
     }
     let _ = writeln!(out, "{}", left_out(job.left_out.as_ref()));
     match &job.body {
@@ -91,25 +91,25 @@ fn build(out: &mut String, build: &BuildJob) {
             primary,
             services,
         } => {
-            let _ = write!(out, "    on {image} {}{}", at(*place), settings(primary));
+            let _ = write!(out, "    on {image} {}{}", at(place), settings(primary));
             for Container {
                 image,
                 place,
                 settings: more,
             } in services
             {
-                let _ = write!(out, " beside {image} {}{}", at(*place), settings(more));
+                let _ = write!(out, " beside {image} {}{}", at(place), settings(more));
             }
         }
         Executor::Machine(machine) => {
             let image = machine.image.as_ref().map_or("default", |image| image.as_str());
-            let _ = write!(out, "    on machine {image} {}", at(machine.place));
+            let _ = write!(out, "    on machine {image} {}", at(&machine.place));
             if machine.docker_layer_caching {
                 out.push_str(" with layer caching");
             }
         }
         Executor::MacOs(mac) => {
-            let _ = write!(out, "    on macos with xcode {:?} {}", mac.xcode, at(mac.place));
+            let _ = write!(out, "    on macos with xcode {:?} {}", mac.xcode, at(&mac.place));
             if !mac.code_signing.is_empty() {
                 let _ = write!(out, " signing {:?}", mac.code_signing);
             }
@@ -138,7 +138,7 @@ fn build(out: &mut String, build: &BuildJob) {
 }
 
 fn step(out: &mut String, step: &Step) {
-    let _ = write!(out, "    {} {:?}", at(step.place), step.name);
+    let _ = write!(out, "    {} {:?}", at(&step.place), step.name);
     match step.when {
         StepWhen::OnSuccess => {}
         StepWhen::OnFail => out.push_str(" on failure"),
@@ -253,10 +253,10 @@ fn environment(variables: &[(EnvName, String)]) -> String {
 
 fn left_out(reason: Option<&LeftOut>) -> String {
     reason.map_or(String::new(), |left_out| {
-        format!(" LEFT OUT: {} {}", left_out.reason, at(left_out.place))
+        format!(" LEFT OUT: {} {}", left_out.reason, at(&left_out.place))
     })
 }
 
-fn at(place: Place) -> String {
+fn at(place: &Place) -> String {
     format!("@{}:{}", place.line, place.column)
 }

@@ -31,6 +31,16 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         name: "orbs",
         sql: include_str!("migrations/sqlite/0002_orbs.sql"),
     },
+    Migration {
+        version: 3,
+        name: "fetched orbs",
+        sql: include_str!("migrations/sqlite/0003_fetched_orbs.sql"),
+    },
+    Migration {
+        version: 4,
+        name: "explanations",
+        sql: include_str!("migrations/sqlite/0004_explanations.sql"),
+    },
 ];
 
 /// Runs what is missing. Safe when several processes open the same database at once.

@@ -3,7 +3,7 @@
 
 use airlock_domain::{OrbDigest, OrbName, OrbVersion, PipelineId, ProjectId, Timestamp};
 use airlock_driver_interfaces::StoreError;
-use airlock_driver_interfaces::orbs::{AddedOrb, NewOrb, OrbConflict, OrbRow, PipelineOrb};
+use airlock_driver_interfaces::orbs::{AddedOrb, FetchedOrb, NewOrb, OrbConflict, OrbRow, PipelineOrb};
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 use crate::failure::{failed, json, not_written, number};
@@ -239,6 +239,64 @@ pub(crate) async fn of_pipeline(
                 name: fields.parsed("name")?,
                 version: fields.parsed("version")?,
                 digest: fields.parsed("digest")?,
+            })
+        })
+        .collect()
+}
+
+pub(crate) async fn lock_fetched(
+    c: &mut SqliteConnection,
+    pipeline: PipelineId,
+    orbs: &[FetchedOrb],
+    at: Timestamp,
+) -> Result<(), StoreError> {
+    for orb in orbs {
+        let doing = |error: sqlx::Error| {
+            not_written(
+                format_args!("that pipeline {pipeline} took an orb from an address"),
+                format_args!("the pipeline {pipeline}"),
+                &error,
+            )
+        };
+        sqlx::query(sql::ADD_TEXT)
+            .bind(orb.digest.as_str())
+            .bind(&orb.source)
+            .execute(&mut *c)
+            .await
+            .map_err(doing)?;
+        sqlx::query(sql::ADD_FETCHED)
+            .bind(pipeline.to_string())
+            .bind(&orb.url)
+            .bind(orb.digest.as_str())
+            .bind(at.as_millis())
+            .execute(&mut *c)
+            .await
+            .map_err(doing)?;
+    }
+    Ok(())
+}
+
+pub(crate) async fn fetched(
+    c: &mut SqliteConnection,
+    pipeline: PipelineId,
+) -> Result<Vec<FetchedOrb>, StoreError> {
+    sqlx::query(sql::FETCHED)
+        .bind(pipeline.to_string())
+        .fetch_all(c)
+        .await
+        .map_err(|error| {
+            failed(
+                format_args!("reading the orbs that pipeline {pipeline} fetched"),
+                error,
+            )
+        })?
+        .iter()
+        .map(|row| {
+            let fields = Fields::new("a fetched orb", row);
+            Ok(FetchedOrb {
+                url: fields.text("url")?,
+                digest: fields.parsed("digest")?,
+                source: fields.text("source")?,
             })
         })
         .collect()

@@ -1,5 +1,6 @@
 //! The end of planning: state, workflows, jobs, slices, events, queue and outbox in one transaction that `store` opens.
 
+use airlock_domain::explanation::Explanation;
 use airlock_domain::state::{Event, JobKind, JobStatus, PipelineState, SliceStatus};
 use airlock_domain::{PipelineId, ProjectId, Timestamp, WorkflowId};
 use airlock_driver_interfaces::StoreError;
@@ -59,6 +60,34 @@ pub(crate) async fn finish(
         add_workflow(c, &planned, place, workflow).await?;
     }
     Ok(true)
+}
+
+pub(crate) async fn keep_explanation(
+    c: &mut SqliteConnection,
+    id: PipelineId,
+    explanation: &Explanation,
+) -> Result<(), StoreError> {
+    let owner = || format!("the pipeline {id}");
+    sqlx::query(sql::PUT_EXPLANATION)
+        .bind(id.to_string())
+        .bind(json("an explanation", explanation)?)
+        .execute(c)
+        .await
+        .map(drop)
+        .map_err(|error| not_written(format_args!("why parts of {} run", owner()), owner(), &error))
+}
+
+pub(crate) async fn explanation(
+    c: &mut SqliteConnection,
+    id: PipelineId,
+) -> Result<Option<Explanation>, StoreError> {
+    sqlx::query(sql::EXPLANATION)
+        .bind(id.to_string())
+        .fetch_optional(c)
+        .await
+        .map_err(|error| failed(format_args!("reading why parts of pipeline {id} run"), error))?
+        .map(|row| Fields::new("an explanation", &row).json("explanation"))
+        .transpose()
 }
 
 async fn add_workflow(

@@ -1,13 +1,14 @@
 //! The traits of `driver-interfaces` on [`SqliteStore`]: each method opens one transaction and runs its concept's module
 //! in it. Nothing else stands here.
 
+use airlock_domain::explanation::Explanation;
 use airlock_domain::state::{PipelineState, Workflow};
 use airlock_domain::{
     AgentId, EnvName, JobId, OrbName, OrbVersion, OrgName, PipelineId, ProjectId, ProjectSlug, Timestamp,
     WorkflowId,
 };
 use airlock_driver_interfaces::StoreError;
-use airlock_driver_interfaces::orbs::{AddedOrb, NewOrb, OrbConflict, OrbRow, Orbs, PipelineOrb};
+use airlock_driver_interfaces::orbs::{AddedOrb, FetchedOrb, NewOrb, OrbConflict, OrbRow, Orbs, PipelineOrb};
 use airlock_driver_interfaces::rows::{
     AgentRow, ArtifactRow, AuditRow, Claimed, DecisionRow, EnvironmentRow, EventRow, ExpiredLease, JobRow,
     NewWorkflow, OutboxRow, PipelineError, PipelineRow, ProjectRow, RepositoryKeyRow, StepRow, TokenPurpose,
@@ -104,6 +105,15 @@ impl Pipelines for SqliteStore {
 
     async fn pending_pipelines(&self) -> Result<Vec<PipelineRow>, StoreError> {
         read!(self, c => pipelines::pending(c))
+    }
+
+    async fn keep_explanation(&self, id: PipelineId, explanation: &Explanation) -> Result<(), StoreError> {
+        let explanation = explanation.clone();
+        write!(self, c => planning::keep_explanation(c, id, &explanation))
+    }
+
+    async fn explanation(&self, id: PipelineId) -> Result<Option<Explanation>, StoreError> {
+        read!(self, c => planning::explanation(c, id))
     }
 
     async fn finish_planning(
@@ -320,5 +330,19 @@ impl Orbs for SqliteStore {
 
     async fn pipeline_orbs(&self, pipeline: PipelineId) -> Result<Vec<PipelineOrb>, StoreError> {
         read!(self, c => orbs::of_pipeline(c, pipeline))
+    }
+
+    async fn lock_fetched_orbs(
+        &self,
+        pipeline: PipelineId,
+        orbs: &[FetchedOrb],
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        let orbs = orbs.to_vec();
+        write!(self, c => orbs::lock_fetched(c, pipeline, &orbs, at))
+    }
+
+    async fn fetched_orbs(&self, pipeline: PipelineId) -> Result<Vec<FetchedOrb>, StoreError> {
+        read!(self, c => orbs::fetched(c, pipeline))
     }
 }

@@ -73,6 +73,8 @@ async fn child() {
 async fn write_one(store: &SqliteStore, project: ProjectId) {
     let (pipeline, _) = store.add_pipeline(&pipeline(project)).await.expect("it is added");
     say("pipeline", pipeline.id);
+    orbs::take_from_addresses(store, pipeline.id).await;
+    say("fetched", pipeline.id);
     let workflow = workflow();
     let (id, job) = (workflow.id, workflow.jobs[0].id);
     let planned = store
@@ -223,6 +225,7 @@ async fn is_there(store: &SqliteStore, audited: &BTreeSet<String>, line: &str) -
             })
         }
         "audit" => audited.contains(what),
+        "fetched" => orbs::has_all_from_addresses(store, id(what, PipelineId::new)).await,
         "orb" => orbs::is_there(store, what).await,
         other => panic!("the child said '{other}'"),
     }
@@ -255,6 +258,7 @@ async fn a_lost_row_would_be_seen() {
         (format!("claim {job}/1"), false),
         (format!("success {job}"), false),
         (format!("audit {job}"), false),
+        (format!("fetched {}", row.id), false),
         (format!("orb my-team/o{}", nobody.simple()), false),
         (format!("orb {}", orbs::import(&store).await), true),
     ];

@@ -272,15 +272,8 @@ mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         let cache = std::env::var_os("AIRLOCK_IMAGE_CACHE").map_or(dir.path().to_owned(), Into::into);
         let store = ImageStore::open(cache).expect("opened");
-        let started = std::time::Instant::now();
         let mut seen = Vec::new();
         let image = store.ensure_base(&mut |step| seen.push(step)).expect("built");
-        eprintln!(
-            "{:?} after {:?}, {} steps of progress",
-            image.record,
-            started.elapsed(),
-            seen.len()
-        );
         assert!(image.path.join("usr/bin/git").exists());
         assert!(
             fs::read_dir(image.path.join("dev"))

@@ -12,7 +12,7 @@ use anyhow::Context as _;
 use clap::{Args, Subcommand, ValueEnum};
 
 use crate::cli::exit;
-use crate::orb_dir::OrbDir;
+use crate::orb_places::{self, OrbPlaceArguments};
 use crate::terminal;
 
 #[derive(Debug, Subcommand)]
@@ -63,9 +63,8 @@ pub(crate) struct CompileArguments {
     /// Compile as for this tag.
     #[arg(long)]
     tag: Option<String>,
-    /// Find orbs here, as NAMESPACE/ORB/VERSION.yml.
-    #[arg(long, value_name = "DIR")]
-    orb_dir: Option<PathBuf>,
+    #[command(flatten)]
+    orbs: OrbPlaceArguments,
     /// How problems are written; `process` writes YAML, and with `json` the whole plan.
     #[arg(long, value_enum, default_value = "text")]
     pub(super) format: Format,
@@ -83,6 +82,18 @@ pub(super) enum Format {
     Github,
 }
 
+impl Format {
+    /// For commands whose answer is no list of problems: whether they answer in JSON. `otherwise` says why a format for
+    /// problems is wrong.
+    pub(super) fn is_json(self, otherwise: &'static str) -> Result<bool, exit::WrongUsage> {
+        match self {
+            Self::Text => Ok(false),
+            Self::Json => Ok(true),
+            Self::Sarif | Self::Github => Err(exit::WrongUsage(otherwise)),
+        }
+    }
+}
+
 pub(crate) fn run(command: ConfigCommand) -> anyhow::Result<ExitCode> {
     match command {
         ConfigCommand::Validate(arguments) => super::validate::run(arguments),
@@ -98,22 +109,20 @@ pub(crate) fn run(command: ConfigCommand) -> anyhow::Result<ExitCode> {
 }
 
 fn process(arguments: &CompileArguments) -> anyhow::Result<ExitCode> {
+    let json = arguments
+        .format
+        .is_json("a compiled form is no list of problems: use --format text or json")?;
     let source = read(arguments)?;
     let inputs = inputs(arguments, &source)?;
-    let (outcome, diagnostics) = match arguments.format {
-        Format::Text => {
-            let (processed, diagnostics) = airlock_pipeline_config::process(&source, &inputs);
-            (processed.map(|processed| processed.to_yaml()), diagnostics)
-        }
-        Format::Json => {
-            let (plan, diagnostics) = compile(&source, &inputs);
-            let plan = plan.map(|plan| serde_json::to_string_pretty(&plan).map(|text| text + "\n"));
-            (plan.transpose().context("writing the plan")?, diagnostics)
-        }
-        Format::Sarif | Format::Github => {
-            anyhow::bail!("a compiled form is no list of problems: use --format text or json");
-        }
+    let (outcome, mut diagnostics) = if json {
+        let (plan, diagnostics) = compile(&source, &inputs);
+        let plan = plan.map(|plan| serde_json::to_string_pretty(&plan).map(|text| text + "\n"));
+        (plan.transpose().context("writing the plan")?, diagnostics)
+    } else {
+        let (processed, diagnostics) = airlock_pipeline_config::process(&source, &inputs);
+        (processed.map(|processed| processed.to_yaml()), diagnostics)
     };
+    orb_places::advice().add_to(&mut diagnostics);
     super::validate::tell(
         &diagnostics,
         std::iter::once(&source).chain(inputs.orbs.sources()),
@@ -143,14 +152,9 @@ pub(super) fn read(arguments: &CompileArguments) -> anyhow::Result<Source> {
 
 pub(super) fn inputs(arguments: &CompileArguments, source: &Source) -> anyhow::Result<Inputs> {
     let mut pipeline = PipelineValues {
-        id: "00000000-0000-0000-0000-000000000001".to_owned(),
-        number: 1,
-        project_slug: "git/local/project".to_owned(),
         branch: arguments.tag.is_none().then(|| arguments.branch.clone()),
         tag: arguments.tag.clone(),
-        revision: "0".repeat(40),
-        trigger_source: "api".to_owned(),
-        ..PipelineValues::default()
+        ..PipelineValues::made_up()
     };
     for (name, value) in &arguments.pipeline_values {
         set_value(&mut pipeline, name, value)?;
@@ -158,12 +162,11 @@ pub(super) fn inputs(arguments: &CompileArguments, source: &Source) -> anyhow::R
     let mut inputs = Inputs {
         pipeline,
         parameters: parameters(source, &arguments.parameters),
+        orb_url_prefixes: arguments.orbs.addresses.prefixes(),
         ..Inputs::default()
     };
-    if let Some(folder) = &arguments.orb_dir {
-        let orbs = OrbDir::open(folder)?;
-        inputs.orbs = gather(source, &inputs, &mut |reference| orbs.find(reference));
-    }
+    let orbs = arguments.orbs.open()?;
+    inputs.orbs = gather(source, &inputs, &mut |reference| orbs.find(reference));
     Ok(inputs)
 }
 
@@ -251,7 +254,7 @@ mod tests {
                 .collect(),
             branch: "main".to_owned(),
             tag: None,
-            orb_dir: None,
+            orbs: OrbPlaceArguments::default(),
             format: Format::Text,
         }
     }
@@ -273,12 +276,12 @@ mod tests {
                       a: acme/tools@<< pipeline.parameters.other >>\n  b: acme/tools@dev:<< pipeline.git.tag >>\n";
         let mut arguments = arguments(&["git.tag=v1"]);
         arguments.parameters.retain(|(name, _)| name == "other");
-        arguments.orb_dir = Some(folder.path().to_owned());
+        arguments.orbs.orb_dir = Some(folder.path().to_owned());
         let source = Source::new("c.yml", config);
         let orbs = inputs(&arguments, &source)?.orbs;
         let found: Vec<&str> = orbs.found().map(|(_, orb)| orb.resolved()).collect();
         assert_eq!(found, ["acme/tools@7.2.0", "acme/tools@dev:v1"]);
-        arguments.orb_dir = Some(folder.path().join("none"));
+        arguments.orbs.orb_dir = Some(folder.path().join("none"));
         assert!(inputs(&arguments, &source).is_err());
         Ok(())
     }

@@ -8,9 +8,9 @@ use airlock_pipeline_config::{explain, render};
 use anyhow::Context as _;
 use clap::Args;
 
-use super::config::{CompileArguments, Format, inputs, read};
+use super::config::{CompileArguments, inputs, read};
 use crate::cli::{exit, validate};
-use crate::terminal;
+use crate::{orb_places, terminal};
 
 /// Most bytes of a list of changed files: a million paths are no list that a person made.
 const MAX_LIST_BYTES: u64 = 64 * 1024 * 1024;
@@ -25,6 +25,10 @@ pub(crate) struct ExplainArguments {
 }
 
 pub(crate) fn run(arguments: &ExplainArguments) -> anyhow::Result<ExitCode> {
+    let json = arguments
+        .compile
+        .format
+        .is_json("an explanation is no list of problems: use --format text or json")?;
     let source = read(&arguments.compile)?;
     let inputs = inputs(&arguments.compile, &source)?;
     let changed = arguments
@@ -32,7 +36,8 @@ pub(crate) fn run(arguments: &ExplainArguments) -> anyhow::Result<ExitCode> {
         .as_deref()
         .map(changed_files)
         .transpose()?;
-    let (explanation, diagnostics) = explain(&source, &inputs, changed.as_deref());
+    let (explanation, mut diagnostics) = explain(&source, &inputs, changed.as_deref());
+    orb_places::advice().add_to(&mut diagnostics);
     validate::tell(
         &diagnostics,
         std::iter::once(&source).chain(inputs.orbs.sources()),
@@ -40,15 +45,11 @@ pub(crate) fn run(arguments: &ExplainArguments) -> anyhow::Result<ExitCode> {
     let Some(explanation) = explanation else {
         return Ok(exit::FAILED);
     };
-    match arguments.compile.format {
-        Format::Text => terminal::raw(render::explanation(&explanation, &source).as_bytes()),
-        Format::Json => {
-            let text = serde_json::to_string_pretty(&explanation).context("writing the explanation")?;
-            terminal::line(&text);
-        }
-        Format::Sarif | Format::Github => {
-            anyhow::bail!("an explanation is no list of problems: use --format text or json");
-        }
+    if json {
+        let text = serde_json::to_string_pretty(&explanation).context("writing the explanation")?;
+        terminal::line(&text);
+    } else {
+        terminal::raw(render::explanation(&explanation).as_bytes());
     }
     Ok(exit::OK)
 }

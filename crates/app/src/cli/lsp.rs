@@ -9,9 +9,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 use airlock_language_server::{Failure, Library, Session, Settings};
-use airlock_pipeline_config::{
-    Catalogue, Code, Inputs, OrbProblem, OrbReference, OrbSource, PipelineValues, pages,
-};
+use airlock_pipeline_config::{Code, Inputs, OrbProblem, OrbReference, OrbSource, PipelineValues, pages};
 use anyhow::Context as _;
 use clap::Args;
 use lsp_server::{Connection, ErrorCode, Message, Notification, Request, RequestId, Response};
@@ -19,6 +17,7 @@ use serde::Deserialize;
 
 use super::exit;
 use crate::orb_dir::OrbDir;
+use crate::orb_places;
 
 /// How long the editor must be silent before diagnostics are made: keys of a burst come closer together.
 const QUIET: Duration = Duration::from_millis(5);
@@ -106,13 +105,8 @@ fn own_pages() -> Option<String> {
 /// A push to the main branch, so that what runs on one is what an editor shows.
 fn inputs() -> Inputs {
     let pipeline = PipelineValues {
-        id: "00000000-0000-0000-0000-000000000001".to_owned(),
-        number: 1,
-        project_slug: "git/local/project".to_owned(),
-        branch: Some("main".to_owned()),
-        revision: "0".repeat(40),
         trigger_source: "webhook".to_owned(),
-        ..PipelineValues::default()
+        ..PipelineValues::made_up()
     };
     Inputs {
         pipeline,
@@ -125,10 +119,7 @@ struct Orbs(Option<OrbDir>);
 
 impl Library for Orbs {
     fn find(&mut self, reference: &OrbReference) -> Result<OrbSource, OrbProblem> {
-        match &self.0 {
-            Some(folder) => folder.find(reference),
-            None => Err(OrbProblem::NotFound(Catalogue::default())),
-        }
+        orb_places::in_folder(self.0.as_ref(), reference)
     }
 
     fn references(&self) -> Vec<String> {
@@ -347,9 +338,9 @@ mod tests {
     }
 
     #[test]
-    fn the_editors_settings_count_and_strange_ones_do_not() {
-        let said: EditorSettings =
-            serde_json::from_value(serde_json::json!({"orbDir": "x", "more": 1})).unwrap();
+    fn the_editors_settings_count_and_strange_ones_do_not() -> serde_json::Result<()> {
+        let said: EditorSettings = serde_json::from_value(serde_json::json!({"orbDir": "x", "more": 1}))?;
         assert_eq!(said.orb_dir, Some(PathBuf::from("x")));
+        Ok(())
     }
 }

@@ -104,6 +104,10 @@ pub(crate) async fn dispatch(command: Command) -> ExitCode {
     match ended {
         Ok(code) => code,
         Err(error) if error.is::<AlreadyTold>() => exit::FAILED,
+        Err(error) if error.is::<exit::WrongUsage>() => {
+            terminal::error(&format!("{error:#}"));
+            ExitCode::from(exit::USAGE)
+        }
         Err(error) => {
             terminal::error(&format!("{error:#}"));
             exit::FAILED

@@ -16,7 +16,7 @@ use clap::Args;
 
 use super::config::parameter;
 use super::{artifacts, exit, places, require_root};
-use crate::orb_dir::OrbDir;
+use crate::orb_places::{self, OrbPlaceArguments};
 use crate::show::Show;
 use crate::wiring::local::LocalInstance;
 use crate::wiring::snapshot;
@@ -47,9 +47,8 @@ pub(crate) struct RunArguments {
     /// Run as for this tag.
     #[arg(long, value_name = "T")]
     tag: Option<String>,
-    /// Find orbs here, as NAMESPACE/ORB/VERSION.yml.
-    #[arg(long, value_name = "DIR")]
-    orb_dir: Option<PathBuf>,
+    #[command(flatten)]
+    orbs: OrbPlaceArguments,
     /// Approve this approval job when it is reached; may be given several times.
     #[arg(long, value_name = "J")]
     approve: Vec<String>,
@@ -78,7 +77,8 @@ pub(crate) fn key_value(text: &str) -> Result<(String, String), String> {
 
 pub(crate) async fn run(arguments: RunArguments) -> anyhow::Result<ExitCode> {
     let folder = checkout(&arguments.folder)?;
-    let orbs = arguments.orb_dir.as_deref().map(OrbDir::open).transpose()?;
+    let orbs = orb_places::open_folder(arguments.orbs.orb_dir.as_deref())?;
+    let addresses = arguments.orbs.addresses.open()?;
     require_root("airlock run")?;
     let secrets = arguments
         .secrets
@@ -88,10 +88,12 @@ pub(crate) async fn run(arguments: RunArguments) -> anyhow::Result<ExitCode> {
         .unwrap_or_default();
     let data_dir = places::data_dir(arguments.data_dir.clone());
     let instance = LocalInstance::start(&data_dir).await?;
-    if let Some(orbs) = orbs {
-        instance
-            .plane
-            .set_local_orbs(Arc::new(move |reference: &OrbReference| orbs.find(reference)));
+    let find = move |reference: &OrbReference| orb_places::in_folder(orbs.as_ref(), reference);
+    instance
+        .plane
+        .set_local_orbs(Arc::new(find), orb_places::advice());
+    if let Some(addresses) = addresses {
+        instance.plane.set_orb_addresses(Arc::new(addresses));
     }
     let ended = tokio::select! {
         ended = drive(&instance, &arguments, &folder, secrets) => ended,

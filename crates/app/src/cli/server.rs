@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::{exit, places};
+use crate::orb_addresses::OrbAddressArguments;
 use crate::wiring::server;
 use crate::{endpoint, processes};
 
@@ -22,6 +23,8 @@ pub(crate) struct ServerArguments {
     /// Where git connects over SSH; port 0 takes a free one.
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8022")]
     ssh: SocketAddr,
+    #[command(flatten)]
+    orbs: OrbAddressArguments,
     /// End when this process, the parent, ends.
     #[arg(long, hide = true, value_name = "PID")]
     supervisor: Option<u32>,
@@ -35,6 +38,7 @@ pub(crate) async fn run(arguments: ServerArguments) -> anyhow::Result<ExitCode> 
         data_dir: data_dir.clone(),
         https: arguments.https,
         ssh: arguments.ssh,
+        orbs: arguments.orbs,
         pid: arguments.supervisor.unwrap_or_else(std::process::id),
     };
     let served = server::serve(options, processes::asked_to_stop()).await;

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::{exit, places, require_root};
+use crate::orb_addresses::OrbAddressArguments;
 use crate::supervise::{Running, Service};
 use crate::{demo, endpoint, processes, terminal};
 
@@ -14,7 +15,8 @@ use crate::{demo, endpoint, processes, terminal};
 #[command(
     after_help = "Examples:\n  airlock up                     serve https://localhost:8443 from /var/lib/airlock\n  \
     airlock up --demo              the same, with a first pipeline to look at\n  \
-    airlock up --data-dir ./x --https 127.0.0.1:0 --ssh 127.0.0.1:0   another instance, on free ports"
+    airlock up --data-dir ./x --https 127.0.0.1:0 --ssh 127.0.0.1:0   another instance, on free ports\n  \
+    airlock up --allow-url-orb https://orbs.example/team/             configs may take orbs from there"
 )]
 pub(crate) struct UpArguments {
     /// Where everything is kept.
@@ -26,6 +28,8 @@ pub(crate) struct UpArguments {
     /// Where git connects over SSH; port 0 takes a free one.
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8022")]
     ssh: SocketAddr,
+    #[command(flatten)]
+    orbs: OrbAddressArguments,
     /// Push an example and follow its pipeline.
     #[arg(long)]
     demo: bool,
@@ -52,18 +56,19 @@ pub(crate) async fn run(arguments: UpArguments) -> anyhow::Result<ExitCode> {
 
     let (mut vault, _) = Running::start(service("vault", &[])).await?;
     let (https, ssh) = (arguments.https.to_string(), arguments.ssh.to_string());
-    let (mut server, _) = Running::start(service("server", &["--https", &https, "--ssh", &ssh])).await?;
+    let allowed = arguments.orbs.to_arguments();
+    let server_at = |https: &str, ssh: &str| {
+        let mut more = vec!["--https", https, "--ssh", ssh];
+        more.extend(allowed.iter().map(String::as_str));
+        service("server", &more)
+    };
+    let (mut server, _) = Running::start(server_at(&https, &ssh)).await?;
     let endpoint = endpoint::read(&data_dir)?
         .ok_or_else(|| anyhow::anyhow!("the server says it serves, but wrote no endpoint"))?;
     // A server that is started again must be found where the first one was.
-    let again = service(
-        "server",
-        &[
-            "--https",
-            &bound(&endpoint.url, arguments.https),
-            "--ssh",
-            &bound(&endpoint.ssh, arguments.ssh),
-        ],
+    let again = server_at(
+        &bound(&endpoint.url, arguments.https),
+        &bound(&endpoint.ssh, arguments.ssh),
     );
     server.set_arguments(again.arguments);
     let mut agent = if arguments.no_agent {

@@ -10,7 +10,7 @@ use clap::Args;
 
 use super::config::{CompileArguments, Format, inputs, read};
 use crate::cli::exit;
-use crate::terminal;
+use crate::{orb_places, terminal};
 
 /// Most times that fixes are made: one may bring up the next, and two that undo each other must come to an end.
 const MAX_FIX_ROUNDS: usize = 10;
@@ -50,7 +50,8 @@ pub(crate) fn run(arguments: ValidateArguments) -> anyhow::Result<ExitCode> {
             source = mended(source, &compile)?;
         }
         let inputs = inputs(&compile, &source)?;
-        let found = airlock_pipeline_config::compile(&source, &inputs).1;
+        let mut found = airlock_pipeline_config::compile(&source, &inputs).1;
+        orb_places::advice().add_to(&mut found);
         if format == Format::Text && !found.iter().any(Diagnostic::is_error) {
             terminal::line(&format!("{} is a valid config", source.file));
         }

@@ -26,6 +26,7 @@ use super::access::PlaneAccess;
 use super::keys::TransportKeys;
 use super::vault;
 use crate::endpoint::{self, Endpoint};
+use crate::orb_addresses::OrbAddressArguments;
 use crate::processes::{self, Ready};
 
 /// SSH connections at a time.
@@ -40,6 +41,8 @@ pub(crate) struct Options {
     pub(crate) data_dir: PathBuf,
     pub(crate) https: SocketAddr,
     pub(crate) ssh: SocketAddr,
+    /// Where orbs may be fetched from.
+    pub(crate) orbs: OrbAddressArguments,
     /// The process that `endpoint.json` names.
     pub(crate) pid: u32,
 }
@@ -63,6 +66,10 @@ pub(crate) async fn serve(options: Options, shutdown: impl Future<Output = ()>) 
         bus: Arc::new(ProcessBus::new()),
         clock: Arc::new(SystemClock),
     });
+
+    if let Some(addresses) = options.orbs.open()? {
+        plane.set_orb_addresses(Arc::new(addresses));
+    }
 
     let tls_dir = data_dir.join("tls");
     let ca = InstanceCa::open(&tls_dir, SystemTime::now())?;

@@ -9,6 +9,7 @@ use airlock_pipeline_config::{
     Catalogue, Gathering, OrbName as AskedName, OrbProblem, OrbReference, OrbSource, Orbs, Source,
 };
 
+use super::addresses::{self, Patience};
 use super::newest;
 use crate::{ControlPlane, UseCaseError};
 
@@ -21,38 +22,61 @@ pub(crate) struct Answered {
 }
 
 impl ControlPlane {
-    /// Answers every question of a gathering and records the answers. A pipeline that was planned before, or is another
-    /// one built again, is answered as then.
+    /// Answers every question of a gathering and records the answers before anything is compiled. A pipeline that was
+    /// planned before, or is another one built again, is answered as then.
     pub(crate) async fn answer_orbs(
         &self,
         pipeline: &PipelineRow,
         mut gathering: Gathering,
     ) -> Result<Answered, UseCaseError> {
         let mut recorded = self.store().pipeline_orbs(pipeline.id).await?;
+        let mut fetched = self.store().fetched_orbs(pipeline.id).await?;
         if let Some(before) = pipeline.trigger.again {
             for orb in self.store().pipeline_orbs(before).await? {
                 if recorded.iter().all(|known| known.reference != orb.reference) {
                     recorded.push(orb);
                 }
             }
+            for orb in self.store().fetched_orbs(before).await? {
+                if fetched.iter().all(|known| known.url != orb.url) {
+                    fetched.push(orb);
+                }
+            }
         }
-        let mut taken = Vec::new();
+        let (mut taken, mut at_addresses) = (Vec::new(), Vec::new());
+        let patience = Patience::begin();
         while let Some(reference) = gathering.wanted().cloned() {
-            let found = self.find_orb(&reference, &recorded).await?;
-            gathering.answer(found.map(|(row, source)| {
-                taken.push(PipelineOrb {
-                    reference: reference.to_string(),
-                    name: row.name,
-                    version: row.version,
-                    digest: row.digest,
-                });
-                source
-            }));
+            let found = match &reference {
+                OrbReference::Url(url) => self.orb_at(url, &fetched, &patience).await.map(|orb| {
+                    let source = addresses::as_source(&orb);
+                    at_addresses.push(orb);
+                    source
+                }),
+                OrbReference::Registry { .. } => match self.local_orb(&reference).await? {
+                    Some(found) => found,
+                    None => self.find_orb(&reference, &recorded).await?.map(|(row, source)| {
+                        taken.push(PipelineOrb {
+                            reference: reference.to_string(),
+                            name: row.name,
+                            version: row.version,
+                            digest: row.digest,
+                        });
+                        source
+                    }),
+                },
+            };
+            gathering.answer(found);
         }
         let mut changed = changes(&recorded, &taken);
         if changed.is_empty() && !taken.is_empty() {
             let conflicts = self.store().lock_orbs(pipeline.id, &taken, self.now()).await?;
             changed.extend(conflicts.iter().map(told));
+        }
+        if changed.is_empty() && !at_addresses.is_empty() {
+            let now = self.now();
+            self.store()
+                .lock_fetched_orbs(pipeline.id, &at_addresses, now)
+                .await?;
         }
         Ok(Answered {
             orbs: gathering.finish(),
@@ -69,8 +93,8 @@ impl ControlPlane {
         let (asked, version) = match reference {
             OrbReference::Registry { name, version } => (name, version),
             OrbReference::Url(_) => {
-                let text = "this instance fetches no orbs from addresses: import it with `airlock orb import FILE \
-                            <namespace>/<orb>@<version>` and refer to it by that name";
+                let text = "an orb of the registry does not change, so what it uses is of the registry too: import that \
+                            file, and refer to it by its name";
                 return Ok(Err(OrbProblem::Unavailable(text.to_owned())));
             }
         };

@@ -379,3 +379,58 @@ async fn news_wait_in_the_outbox_until_they_are_told() {
         Heard::Missed(_) | Heard::Closed => panic!("nothing is lost here"),
     }
 }
+
+#[tokio::test]
+async fn why_each_part_runs_is_kept_with_the_pipeline() {
+    let world = World::new().await;
+    let config = "\
+version: 2.1
+jobs:
+  build: {docker: [{image: airlock/base}], steps: [run: make]}
+workflows:
+  ci:
+    jobs:
+      - build
+      - build: {name: release, filters: {branches: {only: stable}}}
+  nightly:
+    when: {equal: [nightly, << pipeline.git.branch >>]}
+    jobs: [build]
+";
+    let pipeline = world.pipeline(config).await;
+    let kept = world
+        .plane
+        .explanation(pipeline)
+        .await
+        .unwrap()
+        .expect("it was planned");
+    let ci = kept.workflow("ci").expect("it is there");
+    let told = |name: &str| {
+        let decision = &ci.job(name).expect("it is there").decision;
+        let line = decision.place.as_ref().map_or(0, |place| place.line);
+        (decision.runs, decision.reason.clone(), line)
+    };
+    assert_eq!(
+        told("build"),
+        (
+            true,
+            "it has no filters, so it runs on every branch".to_owned(),
+            7
+        )
+    );
+    assert_eq!(
+        told("release"),
+        (false, "filters.branches.only does not match 'main'".to_owned(), 8)
+    );
+    let nightly = &kept.workflow("nightly").expect("it is there").decision;
+    assert_eq!(
+        nightly.line.as_deref(),
+        Some("    when: {equal: [nightly, << pipeline.git.branch >>]}")
+    );
+    assert!(
+        nightly.values.iter().any(|seen| seen.told() == Some("\"main\"")),
+        "{nightly:?}"
+    );
+
+    let broken = world.pipeline("version: 2.1\njobs: {}\n").await;
+    assert_eq!(world.plane.explanation(broken).await.unwrap(), None);
+}

@@ -4,5 +4,6 @@
 
 mod claims;
 mod flow;
+mod orb_addresses;
 mod orbs;
 mod world;

@@ -30,11 +30,11 @@ pub enum Executor {
 impl Executor {
     /// Where the config names it.
     #[must_use]
-    pub fn place(&self) -> Place {
+    pub fn place(&self) -> &Place {
         match self {
-            Self::Docker { place, .. } => *place,
-            Self::Machine(machine) => machine.place,
-            Self::MacOs(mac) => mac.place,
+            Self::Docker { place, .. } => place,
+            Self::Machine(machine) => &machine.place,
+            Self::MacOs(mac) => &mac.place,
         }
     }
 }

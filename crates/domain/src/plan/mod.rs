@@ -9,6 +9,8 @@ mod job;
 mod step;
 mod workflow;
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 pub use executor::{Container, ContainerSettings, Executor, MacOs, Machine, RegistryAuth};
@@ -28,19 +30,51 @@ pub struct Plan {
     pub setup: Option<Place>,
 }
 
-/// A place in the source of the config.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+/// A place in the source of the config, and for what stands in an orb, the place there as well.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Place {
+    /// Line, from 1.
+    pub line: u32,
+    /// Column in characters, from 1.
+    pub column: u32,
+    /// Where in which orb it stands. Line and column are then those of the config's call that led there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub orb: Option<Box<OrbPlace>>,
+}
+
+/// A place in the source of an orb.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct OrbPlace {
+    /// The orb's name in messages: its file, its address, or `circleci/node@5.2.0`.
+    pub file: String,
     /// Line, from 1.
     pub line: u32,
     /// Column in characters, from 1.
     pub column: u32,
 }
 
+impl Place {
+    /// A place in the config itself.
+    #[must_use]
+    pub const fn new(line: u32, column: u32) -> Self {
+        Self {
+            line,
+            column,
+            orb: None,
+        }
+    }
+}
+
 impl Default for Place {
     /// The start of the file, for plans stored before a place was kept.
     fn default() -> Self {
-        Self { line: 1, column: 1 }
+        Self::new(1, 1)
+    }
+}
+
+impl fmt::Display for OrbPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:{}", self.file, self.line, self.column)
     }
 }
 

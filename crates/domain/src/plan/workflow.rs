@@ -46,7 +46,7 @@ pub enum BranchRule {
 }
 
 /// How often a workflow is run again from its failed jobs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AutoReruns {
     /// At least once.
     pub max: u32,

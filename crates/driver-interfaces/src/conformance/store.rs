@@ -81,6 +81,7 @@ cases! {
         planning_writes_all_or_nothing,
         an_unknown_pipeline_cannot_be_planned,
         job_numbers_count_build_jobs_of_a_project,
+        an_explanation_reads_back_and_gives_way_to_a_newer_one,
     }
     workflows {
         a_workflow_loads_as_planned,
@@ -142,5 +143,6 @@ cases! {
         what_a_pipeline_took_is_kept,
         a_release_that_changed_under_a_project_is_a_conflict,
         what_no_pipeline_took_is_refused,
+        what_a_pipeline_fetched_is_kept_with_its_text,
     }
 }

@@ -4,6 +4,7 @@
 
 mod airlock;
 mod env_vars;
+mod explanation;
 mod files;
 mod follow;
 mod jobs;

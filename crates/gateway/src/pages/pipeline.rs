@@ -46,7 +46,8 @@ struct PipelinePage {
 struct OrbView {
     reference: String,
     exact: String,
-    path: String,
+    /// Its page; an orb of an address has none.
+    path: Option<String>,
     digest: String,
 }
 
@@ -70,13 +71,21 @@ pub(crate) async fn show(
 ) -> Result<Response, Problem> {
     let now = timestamp((state.now)());
     let view = state.plane.pipeline(id_in(&path)?).await?;
+    let explanation = state.plane.explanation(view.pipeline.id).await?;
     let (mut workflows, mut jobs) = (Vec::new(), Vec::new());
     for row in &view.workflows {
         let of_it = state.plane.jobs(row.id).await?;
-        workflows.push(WorkflowCard::new(row, &of_it, now, "pipeline"));
+        workflows.push(WorkflowCard::new(
+            row,
+            &of_it,
+            explanation.as_ref(),
+            now,
+            "pipeline",
+        ));
         jobs.extend(of_it);
     }
     let orbs = state.plane.pipeline_orbs(view.pipeline.id).await?;
+    let at_addresses = state.plane.fetched_orbs(view.pipeline.id).await?;
     let failed = jobs.iter().find(|job| went_wrong(job.status));
     let mark = overall(&view, &jobs);
     let row = &view.pipeline;
@@ -123,10 +132,16 @@ pub(crate) async fn show(
             .into_iter()
             .map(|orb| OrbView {
                 exact: format!("{}@{}", orb.name, orb.version),
-                path: super::orbs::address_of(&orb.name, &orb.version),
+                path: Some(super::orbs::address_of(&orb.name, &orb.version)),
                 reference: orb.reference,
                 digest: orb.digest.to_string(),
             })
+            .chain(at_addresses.into_iter().map(|orb| OrbView {
+                reference: orb.url.clone(),
+                exact: orb.url,
+                path: None,
+                digest: orb.digest.to_string(),
+            }))
             .collect(),
         project,
     };

@@ -29,6 +29,8 @@ impl Mark {
     pub(crate) const BLOCKED: Self = mark("idle", "wait", "Blocked");
     pub(crate) const PLANNING: Self = mark("idle", "wait", "Planning");
     pub(crate) const CANCELED: Self = mark("idle", "stop", "Canceled");
+    /// What no rule keeps from running.
+    pub(crate) const RUNS: Self = mark("ok", "ok", "Runs");
     pub(crate) const NOT_RUN: Self = mark("idle", "skip", "Not run");
     pub(crate) const SKIPPED: Self = mark("idle", "skip", "Skipped");
     pub(crate) const TIMED_OUT: Self = mark("bad", "clock", "Timed out");

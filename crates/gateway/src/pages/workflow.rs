@@ -1,6 +1,7 @@
 //! One workflow: its jobs in columns, each with what it waits for or why it ended as it did; stopping it.
 
 use airlock_control_plane::rows::{JobRow, WorkflowRow};
+use airlock_domain::explanation::Explanation;
 use airlock_domain::state::{JobKind, JobStatus};
 use airlock_domain::{Timestamp, WorkflowId};
 use askama::Template;
@@ -12,6 +13,7 @@ use super::access::Viewer;
 use super::form::Fields;
 use super::graph;
 use super::shell::{Shell, answer_living};
+use super::why::{self, Why};
 use super::words::{Lasting, Mark, timestamp};
 use crate::http::answer::Problem;
 use crate::http::input::PathParts;
@@ -34,6 +36,10 @@ pub(crate) struct WorkflowCard {
     pub(crate) mark: Mark,
     pub(crate) lasting: Option<Lasting>,
     pub(crate) left_out: Option<String>,
+    /// Where the rule stands that leaves it out.
+    pub(crate) left_out_at: Option<String>,
+    /// What decided about it and its jobs.
+    pub(crate) whys: Vec<Why>,
     pub(crate) columns: Vec<Vec<Node>>,
     pub(crate) may_cancel: bool,
     /// Which page a button leads back to.
@@ -48,13 +54,27 @@ pub(crate) struct Node {
     pub(crate) lasting: Option<Lasting>,
     pub(crate) requires: Vec<String>,
     pub(crate) reason: Option<String>,
+    /// Where the rule stands that leaves it out.
+    pub(crate) left_out_at: Option<String>,
     /// `2 of 3 slices`, for a parallel job that runs.
     pub(crate) slices: Option<String>,
     pub(crate) may_approve: bool,
 }
 
 impl WorkflowCard {
-    pub(crate) fn new(row: &WorkflowRow, jobs: &[JobRow], now: Timestamp, from: &'static str) -> Self {
+    pub(crate) fn new(
+        row: &WorkflowRow,
+        jobs: &[JobRow],
+        explanation: Option<&Explanation>,
+        now: Timestamp,
+        from: &'static str,
+    ) -> Self {
+        let name = row.name.as_str();
+        let place = |job: Option<&str>| why::left_out_at(explanation?, name, job);
+        let whys = explanation.and_then(|explanation| {
+            let workflow = explanation.workflow(name)?;
+            Some(why::of_workflow(&explanation.file, workflow))
+        });
         let began = jobs.iter().filter_map(|job| job.started_at).min();
         let columns = graph::columns(jobs).into_iter();
         Self {
@@ -63,8 +83,13 @@ impl WorkflowCard {
             mark: Mark::of_workflow(row.status),
             lasting: Lasting::new(began, row.stopped_at, now),
             left_out: row.left_out.clone(),
+            left_out_at: place(None),
+            whys: whys.unwrap_or_default(),
             columns: columns
-                .map(|column| column.into_iter().map(|job| Node::new(job, now)).collect())
+                .map(|column| {
+                    let node = |job: &JobRow| Node::new(job, place(Some(job.name.as_str())), now);
+                    column.into_iter().map(node).collect()
+                })
                 .collect(),
             may_cancel: !row.status.is_final(),
             from,
@@ -73,7 +98,7 @@ impl WorkflowCard {
 }
 
 impl Node {
-    fn new(job: &JobRow, now: Timestamp) -> Self {
+    fn new(job: &JobRow, left_out_at: Option<String>, now: Timestamp) -> Self {
         let ended = job.slices.iter().filter(|slice| slice.status.is_final()).count();
         let parallel = job.slices.len() > 1;
         let hold = job.kind == JobKind::Approval && job.status == JobStatus::OnHold;
@@ -89,6 +114,7 @@ impl Node {
             },
             requires: requires.collect(),
             reason: job.reason.clone(),
+            left_out_at: left_out_at.filter(|_| job.status == JobStatus::NotRun),
             slices: parallel.then(|| {
                 if job.status.outcome().is_some() {
                     format!("{} slices", job.slices.len())
@@ -111,7 +137,9 @@ pub(crate) async fn show(
     let row = state.plane.workflow(id_in(&path)?).await?;
     let view = state.plane.pipeline(row.pipeline).await?;
     let jobs = state.plane.jobs(row.id).await?;
-    let card = WorkflowCard::new(&row, &jobs, timestamp((state.now)()), "workflow");
+    let explanation = state.plane.explanation(row.pipeline).await?;
+    let now = timestamp((state.now)());
+    let card = WorkflowCard::new(&row, &jobs, explanation.as_ref(), now, "workflow");
     let project = view.project.slug.short();
     let title = format!("{} · {} · {project}", card.mark.word, card.name);
     let channel = format!("private-pipeline-{}", row.pipeline);

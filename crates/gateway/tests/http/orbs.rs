@@ -239,3 +239,23 @@ async fn a_pipeline_tells_which_versions_it_took() {
     program.get(nowhere).await.expect(404);
     assert!(program.get(&format!("{PROJECT}/pipeline")).await.status == 200);
 }
+
+#[tokio::test]
+async fn a_pipeline_tells_why_its_parts_run() {
+    let world = World::new().await;
+    let program = world.program().await;
+    let config = "version: 2.1\njobs: {a: {docker: [{image: x}], steps: [run: y]}}\nworkflows:\n  w:\n    jobs: [a]\n  \
+                  off:\n    when: {equal: [x, << pipeline.git.branch >>]}\n    jobs: [a]\n";
+    config.clone_into(&mut world.forge.0.lock().expect("not poisoned"));
+    let id = world.start(&program, &json!({ "branch": "main" })).await;
+    let address = format!("/api/v2/airlock/pipeline/{id}/explanation");
+    let told = program.get(&address).await.expect(200).json();
+    schema::check("GET", "/airlock/pipeline/{id}/explanation", 200, &told);
+    assert_eq!(told["file"], ".circleci/config.yml");
+    assert_eq!(told["workflows"][0]["jobs"][0]["runs"], true);
+    let off = &told["workflows"][1];
+    assert_eq!((&off["runs"], &off["place"]["line"]), (&json!(false), &json!(7)));
+    assert_eq!(off["values"][2]["value"], "\"main\"");
+    let nowhere = "/api/v2/airlock/pipeline/00000000-0000-0000-0000-000000000000/explanation";
+    program.get(nowhere).await.expect(404);
+}

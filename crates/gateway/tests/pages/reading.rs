@@ -279,7 +279,42 @@ async fn a_pipeline_shows_its_jobs_and_why_they_wait() {
     let _page = page
         .says("nightly")
         .says("Not run: ")
+        .says("(.circleci/config.yml:")
+        .says("Which rules decided")
         .says("Run this commit again");
+}
+
+#[tokio::test]
+async fn what_does_not_run_says_which_rule_decided_and_what_it_saw() {
+    let stage = Stage::new(Duration::ZERO).await;
+    stage.at("https://ci.example:8443");
+    let project = stage.project("demo/hello").await;
+    let config = "\
+version: 2.1
+jobs:
+  build: {docker: [{image: airlock/base}], steps: [run: make]}
+workflows:
+  ci:
+    jobs:
+      - build
+      - build: {name: other, filters: {branches: {only: \"<b>\"}}}
+  nightly:
+    when: {equal: [nightly, << pipeline.git.branch >>]}
+    jobs: [build]
+";
+    let pipeline = stage.pipeline(&project, "main", "A change", config).await;
+    let visitor = Visitor::signed_in(&stage).await;
+    let page = visitor.get(&format!("/pipelines/{pipeline}")).await.expect(200);
+    let page = page
+        .says("it has no filters, so it runs on every branch")
+        .says("filters.branches.only does not match &#39;main&#39;</p><p class=\"muted mono wrap\">.circleci/config.yml:8:")
+        .says("(.circleci/config.yml:10:5)")
+        .says("10 |     when: {equal: [nightly, &#60;&#60; pipeline.git.branch &#62;&#62;]}")
+        .says("&#60;&#60; pipeline.git.branch &#62;&#62; is &#34;main&#34;");
+    assert!(!page.text.contains("<b>\""));
+    let workflow = stage.jobs(pipeline).await[0].workflow;
+    let page = visitor.get(&format!("/workflows/{workflow}")).await.expect(200);
+    let _page = page.says("Which rules decided").says(".circleci/config.yml:8:");
 }
 
 #[tokio::test]

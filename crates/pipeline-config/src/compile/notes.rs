@@ -4,11 +4,11 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
+use airlock_domain::explanation::SeenValue;
 use airlock_domain::plan::Place as PlanPlace;
 use airlock_yaml_tree::Place;
 
 use super::Compiler;
-use crate::explain::SeenValue;
 use crate::expression::{self, Expression};
 use crate::fields::Field;
 use crate::limits::{MAX_LOGIC_DEPTH, MAX_SEEN_VALUES};
@@ -40,8 +40,8 @@ impl Notes {
             .cloned()
     }
 
-    pub(crate) fn of_job(&self, place: PlanPlace) -> Option<Note> {
-        self.jobs.borrow().get(&place).cloned()
+    pub(crate) fn of_job(&self, place: &PlanPlace) -> Option<Note> {
+        self.jobs.borrow().get(place).cloned()
     }
 }
 

@@ -93,9 +93,10 @@ impl<'s> Compiler<'s> {
         schedules: &[Schedule],
         fields: &Fields<'s>,
     ) -> Option<LeftOut> {
-        let place = schedules
-            .first()
-            .map_or_else(|| self.sink.plan_place(fields.place), |schedule| schedule.place);
+        let place = schedules.first().map_or_else(
+            || self.sink.plan_place(fields.place),
+            |schedule| schedule.place.clone(),
+        );
         let reason = match &self.inputs.scheduled_workflow {
             Some(wanted) if wanted == name => return None,
             Some(wanted) => format!("the schedule of workflow '{wanted}' started this pipeline"),

@@ -8,11 +8,13 @@
 //! This module owns references, the choice among versions and the collecting. It refuses to fetch: folders, registries
 //! and networks are the callers'. How an orb's elements are named and called is `compile`'s.
 
+mod advice;
 mod gather;
 mod reference;
 mod select;
 mod source;
 
+pub use advice::OrbAdvice;
 pub use gather::{Gathering, gather};
 pub use reference::{OrbName, OrbReference, OrbReferenceError, OrbVersion, Version, url_is_allowed};
 pub use select::{published, select};

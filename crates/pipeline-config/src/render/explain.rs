@@ -2,17 +2,10 @@
 
 use std::fmt::Write as _;
 
-use airlock_domain::plan::Place;
-
-use crate::explain::{Decision, Explanation, SeenValue};
-use crate::inputs::Source;
-use crate::limits::MAX_SHOWN_COLUMNS;
-use crate::path_filtering::PathFilter;
+use airlock_domain::explanation::{Decision, Explanation, PathFilter};
 
 /// The explanation for people.
-pub fn explanation(explanation: &Explanation, source: &Source) -> String {
-    let text = String::from_utf8_lossy(&source.bytes);
-    let lines: Vec<&str> = text.lines().collect();
+pub fn explanation(explanation: &Explanation) -> String {
     let file = &explanation.file;
     let mut out = String::new();
     for workflow in &explanation.workflows {
@@ -22,11 +15,11 @@ pub fn explanation(explanation: &Explanation, source: &Source) -> String {
             &format!("workflow `{}`", workflow.name),
             &workflow.decision,
         );
-        rule(&mut out, "  ", file, &lines, &workflow.decision);
+        rule(&mut out, "  ", file, &workflow.decision);
         for job in &workflow.jobs {
             let kind = if job.approval { "approval " } else { "" };
             decided(&mut out, "  ", &format!("{kind}{}", job.name), &job.decision);
-            rule(&mut out, "      ", file, &lines, &job.decision);
+            rule(&mut out, "      ", file, &job.decision);
         }
         out.push('\n');
     }
@@ -41,29 +34,22 @@ fn decided(out: &mut String, indent: &str, name: &str, decision: &Decision) {
     let _ = writeln!(out, "{indent}{name} {verb}: {}", decision.reason);
 }
 
-fn rule(out: &mut String, indent: &str, file: &str, lines: &[&str], decision: &Decision) {
-    if let Some(place) = decision.place {
+fn rule(out: &mut String, indent: &str, file: &str, decision: &Decision) {
+    if let Some(place) = &decision.place {
         let _ = writeln!(out, "{indent}--> {file}:{}:{}", place.line, place.column);
-        let _ = writeln!(out, "{indent}{} | {}", place.line, line(lines, place));
+        let line = decision.line.as_deref().unwrap_or_default();
+        let _ = writeln!(out, "{indent}{} | {line}", place.line);
     }
-    for SeenValue {
-        depth, text, value, ..
-    } in &decision.values
-    {
-        let is_itself = value == text || *value == format!("{text:?}");
-        let told = if is_itself {
-            String::new()
-        } else {
-            format!(" is {value}")
-        };
-        let _ = writeln!(out, "{indent}{:1$}{text}{told}", "", depth * 2 + 2);
+    for seen in &decision.values {
+        let told = seen.told().map_or(String::new(), |value| format!(" is {value}"));
+        let _ = writeln!(
+            out,
+            "{indent}{:1$}{text}{told}",
+            "",
+            seen.depth * 2 + 2,
+            text = seen.text
+        );
     }
-}
-
-fn line(lines: &[&str], place: Place) -> String {
-    let at = (place.line as usize).saturating_sub(1);
-    let text = lines.get(at).copied().unwrap_or_default();
-    text.chars().take(MAX_SHOWN_COLUMNS).collect()
 }
 
 fn path_filter(out: &mut String, file: &str, filter: &PathFilter) {
@@ -80,7 +66,7 @@ fn path_filter(out: &mut String, file: &str, filter: &PathFilter) {
             "  {} -> {} {}: {told}",
             line.pattern, line.parameter, line.value
         );
-        if let Some(place) = line.place {
+        if let Some(place) = &line.place {
             let _ = writeln!(out, "      --> {file}:{}:{}", place.line, place.column);
         }
     }

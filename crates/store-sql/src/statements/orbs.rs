@@ -22,5 +22,12 @@ statements! {
     /// What was recorded for a reference first stays.
     ADD_TAKEN = "INSERT INTO pipeline_orbs (pipeline, reference, name, version, digest) VALUES ($1, $2, $3, $4, $5) \
                  ON CONFLICT (pipeline, reference) DO NOTHING";
+    /// The digest says what the text is.
+    ADD_TEXT = "INSERT INTO fetched_texts (digest, source) VALUES ($1, $2) ON CONFLICT (digest) DO NOTHING";
+    /// What was recorded for an address first stays.
+    ADD_FETCHED = "INSERT INTO pipeline_fetched_orbs (pipeline, url, digest, taken_at) VALUES ($1, $2, $3, $4) \
+                   ON CONFLICT (pipeline, url) DO NOTHING";
+    FETCHED = "SELECT f.url, f.digest, t.source FROM pipeline_fetched_orbs f JOIN fetched_texts t \
+               ON t.digest = f.digest WHERE f.pipeline = $1 ORDER BY f.url";
     TAKEN = "SELECT reference, name, version, digest FROM pipeline_orbs WHERE pipeline = $1 ORDER BY reference";
 }

@@ -10,5 +10,9 @@ statements! {
     ADD_JOB = "INSERT INTO jobs (id, workflow, place, pipeline, project, number, name, kind, requires, left_out, status, \
                reason, body, started_at, stopped_at) \
                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)";
+    /// Planning that was interrupted begins anew, and explains anew.
+    PUT_EXPLANATION = "INSERT INTO explanations (pipeline, explanation) VALUES ($1, $2) \
+                       ON CONFLICT (pipeline) DO UPDATE SET explanation = excluded.explanation";
+    EXPLANATION = "SELECT explanation FROM explanations WHERE pipeline = $1";
     ADD_SLICE = "INSERT INTO slices (job, slice, status, stopped_at) VALUES ($1, $2, $3, $4)";
 }

@@ -73,7 +73,7 @@ pub(super) fn body(slices: u32) -> BuildJob {
     BuildJob {
         executor: Executor::Docker {
             image: ImageName::new("airlock/base").expect("an image"),
-            place: Place { line: 3, column: 5 },
+            place: Place::new(3, 5),
             primary: ContainerSettings::default(),
             services: Vec::new(),
         },

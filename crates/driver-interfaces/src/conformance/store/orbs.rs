@@ -7,7 +7,7 @@ use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use super::fixtures::{accepted, at, pipeline};
-use crate::orbs::{AddedOrb, NestedOrb, NewOrb, OrbConflict, OrbRow, PipelineOrb};
+use crate::orbs::{AddedOrb, FetchedOrb, NestedOrb, NewOrb, OrbConflict, OrbRow, PipelineOrb};
 use crate::{Store, StoreError};
 
 fn name(text: &str) -> OrbName {
@@ -280,5 +280,42 @@ pub async fn what_no_pipeline_took_is_refused(store: Arc<dyn Store>) {
     let nobody = PipelineId::new(Uuid::now_v7());
     let orbs = [taken("aa/one@1", &orb("aa/one", "1.0.0", "x"))];
     let refused = store.lock_orbs(nobody, &orbs, at(6)).await;
+    assert!(matches!(refused, Err(StoreError::Missing { .. })), "{refused:?}");
+}
+
+/// The first text of an address stays, and one text serves many pipelines.
+pub async fn what_a_pipeline_fetched_is_kept_with_its_text(store: Arc<dyn Store>) {
+    let fetched = |url: &str, source: &str| FetchedOrb {
+        url: url.to_owned(),
+        digest: digest(source),
+        source: source.to_owned(),
+    };
+    let row = accepted(&*store).await;
+    let orbs = [
+        fetched("https://a.example/one.yml", "one"),
+        fetched("https://a.example/two.yml", "two"),
+    ];
+    let newest_first = [orbs[1].clone(), orbs[0].clone()];
+    store
+        .lock_fetched_orbs(row.id, &newest_first, at(6))
+        .await
+        .expect("written");
+    let changed = [fetched("https://a.example/one.yml", "changed"), orbs[1].clone()];
+    store
+        .lock_fetched_orbs(row.id, &changed, at(7))
+        .await
+        .expect("written");
+    assert_eq!(store.fetched_orbs(row.id).await.expect("reads"), orbs);
+
+    let (later, _) = store.add_pipeline(&pipeline(row.project)).await.expect("added");
+    assert_eq!(store.fetched_orbs(later.id).await.expect("reads"), []);
+    store
+        .lock_fetched_orbs(later.id, &changed, at(8))
+        .await
+        .expect("written");
+    assert_eq!(store.fetched_orbs(later.id).await.expect("reads"), changed);
+
+    let nobody = PipelineId::new(Uuid::now_v7());
+    let refused = store.lock_fetched_orbs(nobody, &orbs, at(9)).await;
     assert!(matches!(refused, Err(StoreError::Missing { .. })), "{refused:?}");
 }

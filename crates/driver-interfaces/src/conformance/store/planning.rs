@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use airlock_domain::PipelineId;
+use airlock_domain::explanation::{Decision, ExplainedWorkflow, Explanation};
+use airlock_domain::plan::Place;
 use airlock_domain::state::{JobStatus, PipelineState, SliceStatus, WorkflowStatus};
 use tokio::task::JoinSet;
 use uuid::Uuid;
@@ -271,4 +273,33 @@ pub async fn job_numbers_count_build_jobs_of_a_project(store: Arc<dyn Store>) {
     );
     let (_, elsewhere) = planned(&*store, vec![queued("a", 1)]).await;
     assert_eq!(store.jobs(elsewhere.id).await.expect("reads")[0].number, Some(1));
+}
+
+/// Planning that was interrupted explains anew.
+pub async fn an_explanation_reads_back_and_gives_way_to_a_newer_one(store: Arc<dyn Store>) {
+    let explanation = |reason: &str| Explanation {
+        file: ".circleci/config.yml".to_owned(),
+        workflows: vec![ExplainedWorkflow {
+            name: "ci".to_owned(),
+            decision: Decision {
+                runs: false,
+                reason: reason.to_owned(),
+                place: Some(Place::new(3, 5)),
+                line: Some("    when: \"never\"".to_owned()),
+                values: Vec::new(),
+            },
+            jobs: Vec::new(),
+        }],
+        path_filtering: Vec::new(),
+    };
+    let row = accepted(&*store).await;
+    assert_eq!(store.explanation(row.id).await.expect("reads"), None);
+    for reason in ["its `when` is false", "another workflow was asked for"] {
+        let kept = explanation(reason);
+        store.keep_explanation(row.id, &kept).await.expect("written");
+        assert_eq!(store.explanation(row.id).await.expect("reads"), Some(kept));
+    }
+    let nobody = PipelineId::new(Uuid::now_v7());
+    let refused = store.keep_explanation(nobody, &explanation("x")).await;
+    assert!(matches!(refused, Err(StoreError::Missing { .. })), "{refused:?}");
 }

@@ -1,7 +1,9 @@
 //! The instance's own orb registry: what is in it, the text of a version, bringing versions in, and which of them a
 //! pipeline was built with.
 
-use airlock_control_plane::orbs::{AddedOrb, ImportedOrb, OrbImport, OrbRow, PipelineOrb as Taken};
+use airlock_control_plane::orbs::{
+    AddedOrb, FetchedOrb, ImportedOrb, OrbImport, OrbRow, PipelineOrb as Taken,
+};
 use airlock_domain::{OrbName, OrbVersion, PipelineId};
 use axum::Json as Reply;
 use axum::extract::State as With;
@@ -54,6 +56,18 @@ shapes! { reply:
         /// The version.
         version: String,
         /// Its digest.
+        digest: String,
+    }
+
+    /// An orb that a pipeline was built with.
+    PipelineOrb {
+        /// The reference as written; an address for an orb that was fetched from one.
+        reference: String,
+        /// The orb, when it is one of the registry.
+        name: Option<String>,
+        /// The version it was answered with, when it is one of the registry.
+        version: Option<String>,
+        /// The digest of its text.
         digest: String,
     }
 
@@ -181,12 +195,16 @@ pub(crate) async fn of_pipeline(
     With(state): With<State>,
     path: PathParts,
     query: Queries,
-) -> Result<Reply<Page<UsedOrb>>, Problem> {
+) -> Result<Reply<Page<PipelineOrb>>, Problem> {
     query.only_page()?;
     let id = path.get::<PipelineId>("id")?;
     let view = state.plane.pipeline(id).await?;
     let orbs = state.plane.pipeline_orbs(view.pipeline.id).await?;
-    Ok(Page::only(orbs.into_iter().map(taken).collect()))
+    let at_addresses = state.plane.fetched_orbs(view.pipeline.id).await?;
+    let orbs = orbs.into_iter().map(taken);
+    Ok(Page::only(
+        orbs.chain(at_addresses.into_iter().map(fetched)).collect(),
+    ))
 }
 
 fn name_in(path: &PathParts) -> Result<OrbName, Problem> {
@@ -231,11 +249,20 @@ fn imported_item(orb: ImportedOrb) -> ImportedOrbItem {
     }
 }
 
-fn taken(orb: Taken) -> UsedOrb {
-    UsedOrb {
+fn taken(orb: Taken) -> PipelineOrb {
+    PipelineOrb {
         reference: orb.reference,
-        name: orb.name.to_string(),
-        version: orb.version.to_string(),
+        name: Some(orb.name.to_string()),
+        version: Some(orb.version.to_string()),
+        digest: orb.digest.to_string(),
+    }
+}
+
+fn fetched(orb: FetchedOrb) -> PipelineOrb {
+    PipelineOrb {
+        reference: orb.url,
+        name: None,
+        version: None,
         digest: orb.digest.to_string(),
     }
 }

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::paging::Page;
 use super::shapes::Shape;
-use super::{airlock, env_vars, files, follow, jobs, orbs, pipelines, workflows};
+use super::{airlock, env_vars, explanation, files, follow, jobs, orbs, pipelines, workflows};
 use crate::http::limits;
 use crate::http::state::State;
 
@@ -322,10 +322,18 @@ pub static ROUTES: &[Route] = &[
     route(
         "GET",
         "/airlock/pipeline/{id}/orbs",
-        "The versions of orbs that a pipeline was built with",
+        "The orbs that a pipeline was built with, of the registry and at addresses",
         200,
-        json::<Page<orbs::UsedOrb>>(),
+        json::<Page<orbs::PipelineOrb>>(),
         || get(orbs::of_pipeline),
     )
     .query(PAGE),
+    route(
+        "GET",
+        "/airlock/pipeline/{id}/explanation",
+        "Why each workflow and job of a pipeline runs or does not run",
+        200,
+        json::<explanation::Explanation>(),
+        || get(explanation::of_pipeline),
+    ),
 ];
