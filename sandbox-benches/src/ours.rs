@@ -46,6 +46,7 @@ impl Ours {
                 cpu_millis: limits::CPU_MILLIS,
                 memory_bytes: limits::MEMORY_BYTES,
                 pids: limits::PIDS,
+                disk: None,
             },
             network: Network::Egress,
             profile: SeccompProfile::Default,

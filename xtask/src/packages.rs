@@ -79,6 +79,12 @@ pub(crate) const PACKAGES: &[AptPackage] = &[
         "builds the image airlock/base without a registry",
     ),
     command(
+        "e2fsprogs",
+        "mkfs.ext4",
+        Purpose::Run,
+        "the disks of sandboxes, which bound what a job writes",
+    ),
+    command(
         "nftables",
         "nft",
         Purpose::Run,

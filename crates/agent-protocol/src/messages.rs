@@ -255,6 +255,15 @@ pub struct Usage {
     pub oom_kills: u64,
     /// Forks refused by the process limit.
     pub pids_refused: u64,
+    /// Most processes and threads at once; zero where the machine does not count them.
+    #[serde(default)]
+    pub pids_peak: u64,
+    /// Most bytes on its disk at once; zero where the disk is not bounded.
+    #[serde(default)]
+    pub disk_peak: u64,
+    /// Most files on its disk at once; zero where the disk is not bounded.
+    #[serde(default)]
+    pub inodes_peak: u64,
 }
 
 /// Server → agent: no. The agent stops working on the claim.

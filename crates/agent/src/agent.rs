@@ -125,12 +125,13 @@ impl Agent {
             name,
             slots,
         } = config;
-        let here = prepare(&data_dir, image_cache, task_exe, name, options)?;
+        let slots = slots.unwrap_or_else(|| Machine::here().cpus).max(1);
+        let here = prepare(&data_dir, image_cache, task_exe, name, options, Some(slots))?;
         Ok(Self {
             here: Arc::new(here),
             link,
             id,
-            slots: slots.unwrap_or_else(|| Machine::here().cpus).max(1),
+            slots,
         })
     }
 
@@ -208,13 +209,15 @@ where
     }
 }
 
-/// Directories, leftovers, launcher and images of an agent or of a single sandbox.
+/// Directories, leftovers, launcher and images of an agent or of a single sandbox. The disk is parted between
+/// `disk_for` jobs; `None` leaves it unbounded.
 pub(crate) fn prepare(
     data_dir: &std::path::Path,
     image_cache: PathBuf,
     task_exe: PathBuf,
     name: String,
     options: AgentOptions,
+    disk_for: Option<u32>,
 ) -> Result<Surroundings, AgentError> {
     let state_dir = data_dir.join("launcher");
     let (work_dir, spool_dir) = (data_dir.join("sandboxes"), data_dir.join("spool"));
@@ -228,12 +231,14 @@ pub(crate) fn prepare(
     let launcher_options = LauncherOptions {
         id_ranges: limits::ID_RANGES,
         network: options.network != Network::None,
+        disks: Some(data_dir.join("disks")),
         ..LauncherOptions::new(state_dir)
     };
     let here = Surroundings {
         name,
         images: ImageStore::open(image_cache)?,
         task_exe,
+        machine: disk_for.map_or_else(Machine::here, |jobs| Machine::with_disk(&work_dir, jobs)),
         work_dir,
         spool: SpoolDisk::new(&spool_dir, limits::SPOOL_BYTES),
         network: options.network,

@@ -49,6 +49,13 @@ pub(crate) const SANDBOX_SHARED: Duration = Duration::from_millis(5);
 pub(crate) const CONFIGURE_BYTES: usize = 512 * 1024;
 /// Processes and threads of one sandbox: a parallel build of a large project stays below, a fork bomb is stopped.
 pub(crate) const SANDBOX_PIDS: u32 = 4096;
+/// Part of the free disk that all jobs together may fill, in hundredths: spool, images and whoever else writes there
+/// keep the rest.
+pub(crate) const DISK_SHARE_PERCENT: u64 = 90;
+/// Least disk of one job: below it, not even a checkout is of use, and the disk is not bounded at all.
+pub(crate) const DISK_LEAST_BYTES: u64 = 256 << 20;
+/// Bytes of a job's disk per file on it: what ext4 has as its default, enough for trees of small source files.
+pub(crate) const DISK_BYTES_PER_FILE: u64 = 16 * 1024;
 /// Connections of one sandbox to its git host and key agent at a time: git needs two.
 pub(crate) const DOOR_CONNECTIONS: usize = 32;
 /// One message to the key agent: OpenSSH's own limit.

@@ -1,21 +1,23 @@
 //! What the names of resource classes mean on this machine: CircleCI's sizes, cut to what the machine has. Refuses names
 //! it does not know rather than guess a size.
 
-use airlock_sandbox::Limits;
+use std::path::Path;
+
+use airlock_sandbox::{DiskLimit, Limits};
 
 use crate::limits;
 
 const GIB: u64 = 1024 * 1024 * 1024;
 
-/// Name, processors, memory in GiB: CircleCI's Docker classes.
-const CLASSES: &[(&str, u32, u64)] = &[
-    ("small", 1, 2),
-    ("medium", 2, 4),
-    ("medium+", 3, 6),
-    ("large", 4, 8),
-    ("xlarge", 8, 16),
-    ("2xlarge", 16, 32),
-    ("2xlarge+", 20, 40),
+/// Name, processors, memory in GiB: CircleCI's Docker classes. Disk in GiB: it names none per class; ours grow with them.
+const CLASSES: &[(&str, u32, u64, u64)] = &[
+    ("small", 1, 2, 25),
+    ("medium", 2, 4, 50),
+    ("medium+", 3, 6, 50),
+    ("large", 4, 8, 100),
+    ("xlarge", 8, 16, 100),
+    ("2xlarge", 16, 32, 200),
+    ("2xlarge+", 20, 40, 200),
 ];
 
 /// What this machine has.
@@ -23,9 +25,22 @@ const CLASSES: &[(&str, u32, u64)] = &[
 pub(crate) struct Machine {
     pub(crate) cpus: u32,
     pub(crate) memory_bytes: u64,
+    /// One job's part of the disk; `None` where disks are not bounded.
+    pub(crate) disk_bytes: Option<u64>,
 }
 
 impl Machine {
+    /// This machine, with the free disk below `directory` parted between so many jobs at a time.
+    pub(crate) fn with_disk(directory: &Path, jobs: u32) -> Self {
+        let free = rustix::fs::statvfs(directory).map(|found| found.f_bavail.saturating_mul(found.f_frsize));
+        let share = free.map(|free| free / 100 * limits::DISK_SHARE_PERCENT / u64::from(jobs.max(1)));
+        Self {
+            // Whole sizes, so that a disk made ahead for one start fits the next.
+            disk_bytes: share.ok().and_then(whole),
+            ..Self::here()
+        }
+    }
+
     /// This machine.
     pub(crate) fn here() -> Self {
         let cpus = std::thread::available_parallelism().map_or(1, usize::from);
@@ -36,7 +51,24 @@ impl Machine {
         Self {
             cpus: u32::try_from(cpus).unwrap_or(u32::MAX),
             memory_bytes,
+            disk_bytes: None,
         }
+    }
+}
+
+/// A size rounded down to gibibytes, or below one to the least.
+fn whole(bytes: u64) -> Option<u64> {
+    match bytes / GIB {
+        0 => (bytes >= limits::DISK_LEAST_BYTES).then_some(limits::DISK_LEAST_BYTES),
+        gib => Some(gib * GIB),
+    }
+}
+
+/// A disk of so many bytes.
+pub(crate) fn disk(bytes: u64) -> DiskLimit {
+    DiskLimit {
+        bytes,
+        inodes: bytes / limits::DISK_BYTES_PER_FILE,
     }
 }
 
@@ -61,7 +93,7 @@ pub(crate) struct UnknownClass {
 fn offered() -> String {
     CLASSES
         .iter()
-        .map(|(name, cpus, gib)| format!("{name} ({cpus} CPU, {gib} GiB)"))
+        .map(|(name, cpus, gib, _)| format!("{name} ({cpus} CPU, {gib} GiB)"))
         .collect::<Vec<_>>()
         .join(", ")
 }
@@ -70,7 +102,7 @@ fn offered() -> String {
 pub(crate) fn size(name: &str, machine: Machine) -> Result<Size, UnknownClass> {
     // CircleCI's newer generations have the same sizes.
     let plain = name.strip_suffix(".gen2").unwrap_or(name);
-    let (_, cpus, gib) = CLASSES
+    let (_, cpus, gib, disk_gib) = CLASSES
         .iter()
         .find(|(class, ..)| *class == plain)
         .ok_or_else(|| UnknownClass {
@@ -90,6 +122,8 @@ pub(crate) fn size(name: &str, machine: Machine) -> Result<Size, UnknownClass> {
             cpu_millis: given.0.saturating_mul(1000),
             memory_bytes: given.1,
             pids: limits::SANDBOX_PIDS,
+            // Cut without a word in the note: the line on the class says what it is.
+            disk: machine.disk_bytes.map(|share| disk(share.min(disk_gib * GIB))),
         },
         note,
     })
@@ -114,6 +148,7 @@ mod tests {
     const LARGE: Machine = Machine {
         cpus: 64,
         memory_bytes: 256 * GIB,
+        disk_bytes: None,
     };
 
     #[test]
@@ -136,13 +171,32 @@ mod tests {
         let small = Machine {
             cpus: 2,
             memory_bytes: 6 * GIB + GIB / 2,
+            disk_bytes: Some(20 * GIB),
         };
         let xlarge = size("xlarge", small).expect("known");
         assert_eq!(xlarge.limits.cpu_millis, 2000);
+        assert_eq!(xlarge.limits.disk, Some(disk(20 * GIB)));
         assert_eq!(
             xlarge.note.as_deref(),
             Some("This machine is smaller than xlarge (8 CPU, 16 GiB): the job gets 2 CPU and 6.5 GiB.")
         );
+    }
+
+    #[test]
+    fn a_disk_is_a_whole_part_of_what_is_free() {
+        assert_eq!(whole(30 * GIB + 5), Some(30 * GIB));
+        assert_eq!(whole(GIB - 1), Some(limits::DISK_LEAST_BYTES));
+        assert_eq!(whole(1 << 20), None, "too little to bound anything by");
+        let roomy = Machine {
+            disk_bytes: Some(1000 * GIB),
+            ..LARGE
+        };
+        let limit = size("medium", roomy).expect("known").limits.disk;
+        assert_eq!(
+            limit.map(|disk| (disk.bytes, disk.inodes)),
+            Some((50 * GIB, 3_276_800))
+        );
+        assert!(Machine::with_disk(Path::new("/"), 2).disk_bytes.is_some());
     }
 
     #[test]

@@ -33,6 +33,8 @@ pub struct SandboxRun {
     pub profile: SeccompProfile,
     /// Its size.
     pub resource_class: String,
+    /// What it may write to its root, in bytes; `None` for what the disk takes.
+    pub disk_bytes: Option<u64>,
     /// The command and its arguments.
     pub command: Vec<String>,
 }
@@ -91,15 +93,24 @@ pub async fn sandbox_run(
         network,
         profile,
         resource_class,
+        disk_bytes,
         command,
     } = run;
-    let size = resource_class::size(&resource_class, Machine::here()).map_err(SpinUpError::from)?;
+    let mut size = resource_class::size(&resource_class, Machine::here()).map_err(SpinUpError::from)?;
+    size.limits.disk = disk_bytes.map(resource_class::disk);
     let prepared = blocking(move || {
         let options = AgentOptions {
             network,
             ..AgentOptions::default()
         };
-        let here = prepare(&data_dir, image_cache, task_exe, "sandbox run".into(), options)?;
+        let here = prepare(
+            &data_dir,
+            image_cache,
+            task_exe,
+            "sandbox run".into(),
+            options,
+            None,
+        )?;
         let (image, layer) = match root {
             RunRoot::Directory(path) => {
                 let path = path.canonicalize().map_err(SpinUpError::from)?;
@@ -131,6 +142,10 @@ pub async fn sandbox_run(
             work_dir: here.work_dir.clone(),
         };
         let launcher = here.launcher().map_err(AgentError::from)?;
+        if let (Some(_), Some(why)) = (spec.limits.disk, launcher.no_disks()) {
+            let text = format!("this machine cannot bound the disk: {why}");
+            return Err(SandboxRunError::Sandbox(text));
+        }
         let sandbox = launcher.start(&spec).map_err(SpinUpError::from)?;
         Ok::<_, SandboxRunError>((sandbox, image))
     });
@@ -155,7 +170,7 @@ pub async fn sandbox_run(
         exit_code: verdict.exit_code.unwrap_or(1),
         reason: verdict
             .reason
-            .filter(|_| counted.out_of_memory().is_some() || matches!(end, StepEnd::Signaled(_))),
+            .filter(|_| counted.reached_a_limit() || matches!(end, StepEnd::Signaled(_))),
         usage,
     })
 }

@@ -114,6 +114,9 @@ async fn destroy(held: Option<Arc<Sandbox>>) -> Usage {
             cpu_ns: used.cpu_ns,
             oom_kills: used.oom_kills,
             pids_refused: used.pids_refused,
+            pids_peak: used.pids_peak,
+            disk_peak: used.disk_peak,
+            inodes_peak: used.inodes_peak,
         },
         Ok(Err(error)) => {
             tracing::error!(%error, "a sandbox was not removed completely");

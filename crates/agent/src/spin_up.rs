@@ -17,7 +17,7 @@ use crate::inside::{Event, Inside};
 use crate::leash::{Leash, StopCause};
 use crate::limits;
 use crate::reporter::RunningStep;
-use crate::resource_class::{self, Machine, gibibytes};
+use crate::resource_class::{self, gibibytes};
 use crate::services;
 use crate::ssh_agent::KeyAgent;
 use crate::surroundings::Surroundings;
@@ -79,7 +79,7 @@ pub(crate) async fn spin_up(
         here.name,
         uname.release().to_string_lossy()
     ));
-    let size = resource_class::size(&spec.resource_class, Machine::here())?;
+    let size = resource_class::size(&spec.resource_class, here.machine)?;
     let key = match &spec.source {
         Some(source) => Some(KeyAgent::new(source.deploy_key.secret())?),
         None => None,
@@ -145,11 +145,16 @@ pub(crate) async fn spin_up(
         "Sandbox {id}: made for this job alone and destroyed after it"
     ));
     log.line(&format!(
-        "Resource class {}: {} CPU, {} memory, {} processes",
+        "Resource class {}: {} CPU, {} memory, {} processes{}",
         spec.resource_class,
         size.limits.cpu_millis / 1000,
         gibibytes(size.limits.memory_bytes),
-        size.limits.pids
+        size.limits.pids,
+        size.limits.disk.map_or_else(String::new, |disk| format!(
+            ", {} disk for {} files",
+            gibibytes(disk.bytes),
+            disk.inodes
+        ))
     ));
     if let Some(note) = &size.note {
         log.line(note);

@@ -7,6 +7,7 @@ use airlock_sandbox::{Launcher, LauncherError, LauncherOptions, Network};
 
 use crate::doors::GitDialer;
 use crate::images::ImageStore;
+use crate::resource_class::Machine;
 use crate::spool::SpoolDisk;
 
 /// One per agent.
@@ -15,6 +16,8 @@ pub(crate) struct Surroundings {
     pub(crate) name: String,
     pub(crate) images: ImageStore,
     pub(crate) task_exe: PathBuf,
+    /// What the machine has for one job.
+    pub(crate) machine: Machine,
     /// Where sandboxes keep what they write.
     pub(crate) work_dir: PathBuf,
     pub(crate) spool: Arc<SpoolDisk>,
@@ -58,6 +61,7 @@ impl Surroundings {
             (enforced.cpu, "processors"),
             (enforced.memory, "memory"),
             (enforced.pids, "processes"),
+            (enforced.disk && self.machine.disk_bytes.is_some(), "disk"),
         ]
         .into_iter()
         .filter_map(|(enforced, what)| (!enforced).then_some(what))

@@ -116,11 +116,39 @@ impl Counted<'_> {
     fn out_of_processes(&self) -> Option<String> {
         let refused = self.after.pids_refused.saturating_sub(self.before.pids_refused);
         (refused > 0).then(|| {
+            let peak = match self.after.pids_peak {
+                0 => String::new(),
+                peak => format!(" (peak {peak})"),
+            };
             format!(
-                "; {refused} new processes were refused because the job reached its limit of {}",
+                "{refused} new processes were refused because the job reached its limit of {}{peak}",
                 self.limits.pids
             )
         })
+    }
+
+    /// The disk, if it was found full while the step ran.
+    fn out_of_disk(&self) -> Option<String> {
+        let limit = self.limits.disk?;
+        if self.after.disk_full > self.before.disk_full {
+            return Some(format!(
+                "the job's disk of {} was full (peak {})",
+                gibibytes(limit.bytes),
+                gibibytes(self.after.disk_peak)
+            ));
+        }
+        (self.after.out_of_inodes > self.before.out_of_inodes).then(|| {
+            format!(
+                "the job's disk had no room for another file: it reached its limit of {} (peak {})",
+                limit.inodes, self.after.inodes_peak
+            )
+        })
+    }
+
+    /// Whether a limit that is counted was reached.
+    pub(crate) fn reached_a_limit(&self) -> bool {
+        let reached = [self.out_of_memory(), self.out_of_disk(), self.out_of_processes()];
+        reached.iter().any(Option::is_some)
     }
 }
 
@@ -135,8 +163,9 @@ pub(crate) fn of_end(name: &str, end: &StepEnd, counted: Counted<'_>) -> Verdict
         let reason = counted
             .out_of_memory()
             .map_or(plain, |memory| format!("step '{name}' was killed: {memory}"));
-        let processes = counted.out_of_processes().unwrap_or_default();
-        failed(exit_code, format!("{reason}{processes}"))
+        let beside = [counted.out_of_disk(), counted.out_of_processes()];
+        let words: Vec<String> = [Some(reason)].into_iter().chain(beside).flatten().collect();
+        failed(exit_code, words.join("; "))
     };
     match end {
         StepEnd::Exited(0) => Verdict {

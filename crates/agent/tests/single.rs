@@ -8,6 +8,14 @@ use tokio::sync::mpsc;
 use crate::support::{busybox_root, task_exe};
 
 async fn in_sandbox(root: &Path, command: &[&str]) -> (Result<SandboxRan, SandboxRunError>, String) {
+    with_disk(root, None, command).await
+}
+
+async fn with_disk(
+    root: &Path,
+    disk_bytes: Option<u64>,
+    command: &[&str],
+) -> (Result<SandboxRan, SandboxRunError>, String) {
     let data = tempfile::tempdir_in("/var/tmp").expect("a directory");
     let run = SandboxRun {
         data_dir: data.path().join("run"),
@@ -17,6 +25,7 @@ async fn in_sandbox(root: &Path, command: &[&str]) -> (Result<SandboxRan, Sandbo
         network: Network::None,
         profile: airlock_agent::SeccompProfile::Default,
         resource_class: "small".into(),
+        disk_bytes,
         command: command.iter().map(|&word| word.to_owned()).collect(),
     };
     let (output, mut pieces) = mpsc::channel::<Vec<u8>>(16);
@@ -55,4 +64,26 @@ async fn output_and_exit_code_are_the_commands() {
     assert_eq!(ran.expect("ran").exit_code, 137);
     let (ran, text) = in_sandbox(root.path(), &["no-such-command"]).await;
     assert_eq!(ran.expect("ran").exit_code, 127, "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_is_named_with_its_size() {
+    let root = tempfile::tempdir_in("/var/tmp").expect("a directory");
+    busybox_root(root.path());
+    let fill = ["dd", "if=/dev/zero", "of=/filler", "bs=1M", "count=80"];
+    let (ran, text) = in_sandbox(root.path(), &fill).await;
+    assert_eq!(ran.expect("ran").exit_code, 0, "the control: {text}");
+    let (ran, text) = with_disk(root.path(), Some(64 << 20), &fill).await;
+    let ran = ran.expect("ran");
+    assert!(ran.exit_code != 0 && text.contains("No space left"), "{text}");
+    let reason = ran.reason.expect("a reason");
+    assert!(
+        reason.contains("; the job's disk of 64 MiB was full (peak "),
+        "{reason}"
+    );
+    assert!(
+        ran.usage.disk_peak > 32 << 20 && ran.usage.disk_peak <= 64 << 20,
+        "{:?}",
+        ran.usage
+    );
 }

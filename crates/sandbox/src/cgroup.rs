@@ -14,18 +14,18 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-pub(crate) use probe::probe;
-pub(crate) use remove::{kill, remove};
+pub(crate) use probe::{named, probe, survey};
+pub(crate) use remove::{kill, own_processes, processes, remove, subgroups};
 
 use crate::failure::{Doing, Failure};
 use crate::spec::{Limits, Usage};
 use crate::wire::Placement;
 
 /// Which limits this host can enforce.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[expect(
     clippy::struct_excessive_bools,
-    reason = "four independent facts about a host, read as a table"
+    reason = "five independent facts about a host, read as a table"
 )]
 pub struct Enforced {
     /// Processor time.
@@ -34,6 +34,8 @@ pub struct Enforced {
     pub memory: bool,
     /// Number of processes.
     pub pids: bool,
+    /// Bytes and files on disk.
+    pub disk: bool,
     /// All of a group's processes killed by one write.
     pub kill: bool,
 }

@@ -11,6 +11,12 @@ pub(crate) struct Failure {
     pub(crate) source: io::Error,
 }
 
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.doing, self.source)
+    }
+}
+
 /// Says what was being done when an error came back.
 pub(crate) trait Doing<T> {
     /// `doing` is only built when there is an error.

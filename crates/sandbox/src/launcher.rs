@@ -5,7 +5,7 @@ mod options;
 mod process;
 
 use std::fs;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, chown};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -14,6 +14,7 @@ pub use self::options::LauncherOptions;
 use self::process::{NoAnswer, Process};
 use crate::cgroup::{self, Backend, Enforced};
 use crate::claim;
+use crate::disk::{self, Disk, Pool};
 use crate::errors::{LauncherError, StartError};
 use crate::failure::{Doing, Failure};
 use crate::kernel;
@@ -21,7 +22,7 @@ use crate::limits::{IDS_PER_SANDBOX, MAX_CONTROL_MESSAGE};
 use crate::net::JobNetwork;
 use crate::overlay::{Assembly, UPPER, WORK};
 use crate::reap;
-use crate::record::{self, Record};
+use crate::record::{self, Record, Stage};
 use crate::sandbox::{Lent, Sandbox};
 use crate::slots::Slots;
 use crate::spec::{Layer, LayerIds, Network, SandboxSpec};
@@ -38,10 +39,13 @@ pub struct Launcher {
 pub(crate) struct Shared {
     pub(crate) state_dir: PathBuf,
     pub(crate) cgroups: Box<dyn Backend>,
+    /// Images for disks of sandboxes, or why there are none.
+    disks: Result<Pool, String>,
     pub(crate) network: Option<JobNetwork>,
     /// First ids of free ranges.
     pub(crate) ranges: Slots,
     id_ranges: u32,
+    pub(crate) observer: Option<fn(Stage)>,
     assembly: Assembly,
     /// `None` only while it is being given up.
     zygote: Option<Process>,
@@ -60,6 +64,8 @@ impl Launcher {
             id_ranges,
             network,
             outside,
+            disks,
+            observer,
             assembly,
         } = options;
         let assembly = kernel::check(assembly)?;
@@ -75,8 +81,9 @@ impl Launcher {
         reap::sweep(&state_dir).map_err(step)?;
         record::prepare(&state_dir).map_err(step)?;
         let tag = reap::tag(&state_dir);
-        let cgroups = cgroup::probe(&format!("airlock-{tag}")).map_err(step)?;
+        let cgroups = cgroup::probe(&reap::group_name(&tag)).map_err(step)?;
         record::write_bases(&state_dir, &cgroups.bases()).map_err(step)?;
+        let disks = open_disks(disks.as_deref());
         let network = if network {
             record::write_network(&state_dir).map_err(step)?;
             Some(JobNetwork::create(&tag, &outside)?)
@@ -92,9 +99,11 @@ impl Launcher {
         let shared = Shared {
             state_dir,
             cgroups,
+            disks,
             network,
             ranges,
             id_ranges,
+            observer,
             assembly,
             zygote,
             _lock: lock,
@@ -106,7 +115,15 @@ impl Launcher {
 
     /// Which limits this host can enforce.
     pub fn enforced(&self) -> Enforced {
-        self.shared.cgroups.enforced()
+        Enforced {
+            disk: self.shared.disks.is_ok(),
+            ..self.shared.cgroups.enforced()
+        }
+    }
+
+    /// Why limits on disk are not enforced; `None` when they are.
+    pub fn no_disks(&self) -> Option<&str> {
+        self.shared.disks.as_ref().err().map(String::as_str)
     }
 
     /// How roots are assembled on this host.
@@ -148,36 +165,49 @@ impl Launcher {
             }
         };
         let files = spec.work_dir.join(id);
-        let record = Record {
+        let mut record = Record {
             id: id.clone(),
+            stage: Stage::Making,
             cgroups: shared.cgroups.directories(id),
             files,
+            first_id,
+            port: link.as_ref().map(|link| link.host_name.clone()),
         };
         if let Err(failure) = record.write(&shared.state_dir) {
             lent.give_back();
             return Err(failure.of(id));
         }
-        let started = self.build(spec, &record, first_id, link);
+        shared.observe(Stage::Making);
+        let started = self.build(spec, &record, first_id, link).and_then(|built| {
+            let entered = record.enter(Stage::Running, &shared.state_dir);
+            entered.map(|()| built).map_err(|failure| failure.of(id))
+        });
+        if started.is_ok() {
+            shared.observe(Stage::Running);
+        }
         match started {
-            Ok((pid, [pidfd, channel, userns], request)) => {
-                let channel = Some(channel);
-                Ok(Sandbox {
-                    lent,
-                    record,
-                    pid,
-                    pidfd,
-                    channel,
-                    userns,
-                    layers: request.layers.clone(),
-                    request,
-                    services: Mutex::default(),
-                    generation: 0,
-                    gone: false,
-                })
-            }
+            Ok(Built {
+                pid,
+                fds: [pidfd, channel, userns],
+                request,
+                disk,
+            }) => Ok(Sandbox {
+                lent,
+                record,
+                pid,
+                pidfd,
+                channel: Some(channel),
+                userns,
+                disk,
+                layers: request.layers.clone(),
+                request,
+                services: Mutex::default(),
+                generation: 0,
+                gone: false,
+            }),
             Err(error) => {
                 // What cannot be removed stays on record for the next sweep; the start's own error is the one to tell.
-                if reap::take_apart(&record).is_ok() && record.remove(&shared.state_dir).is_ok() {
+                if reap::take_apart(&mut record, &shared.state_dir, shared.observer).is_ok() {
                     lent.give_back();
                 }
                 Err(error)
@@ -192,7 +222,7 @@ impl Launcher {
             let Some(first_id) = shared.ranges.take() else {
                 break;
             };
-            match claim::claim(Path::new(claim::DIRECTORY), first_id) {
+            match claim::claim(Path::new(claim::DIRECTORY), first_id, &shared.state_dir) {
                 Ok(Some(claim)) => {
                     return Ok(Lent {
                         shared: Arc::clone(shared),
@@ -220,12 +250,13 @@ impl Launcher {
         record: &Record,
         first_id: u32,
         link: Option<Link>,
-    ) -> Result<(i32, [OwnedFd; 3], StartRequest), StartError> {
+    ) -> Result<Built, StartError> {
         let id = &spec.id;
         let step = |failure: Failure| failure.of(id);
         private_directory(&record.files).map_err(step)?;
-        let writable = record.files.join("0");
-        make_writable(&writable, first_id).map_err(step)?;
+        let disk = self.shared.disk(spec, &record.files).map_err(step)?;
+        make_writable(&on_host(disk.as_ref(), &record.files, "0"), first_id).map_err(step)?;
+        let writable = in_request(disk.as_ref(), &record.files, "0");
         self.shared.cgroups.create(id, &spec.limits).map_err(step)?;
         let layers = image_layers(&spec.layers);
         let resolv_conf = match (&link, &self.shared.network) {
@@ -247,8 +278,15 @@ impl Launcher {
             link,
             resolv_conf,
         };
-        let (pid, fds) = self.shared.start(id, request.clone(), &[])?;
-        Ok((pid, fds, request))
+        let mount = disk.as_ref().map(Disk::mount_again).transpose().map_err(step)?;
+        let given: Vec<BorrowedFd<'_>> = mount.iter().map(AsFd::as_fd).collect();
+        let (pid, fds) = self.shared.start(id, request.clone(), &given)?;
+        Ok(Built {
+            pid,
+            fds,
+            request,
+            disk,
+        })
     }
 }
 
@@ -261,15 +299,46 @@ pub(crate) fn image_layers(paths: &[PathBuf]) -> Vec<Layer> {
     layers.collect()
 }
 
+/// A start's result, before it is a sandbox.
+struct Built {
+    pid: i32,
+    /// Process descriptor, channel, user namespace.
+    fds: [OwnedFd; 3],
+    request: StartRequest,
+    disk: Option<Disk>,
+}
+
+/// The pool of disks; a host that cannot make any is told about, and is no reason not to run.
+fn open_disks(directory: Option<&Path>) -> Result<Pool, String> {
+    let directory = directory.ok_or("the agent was started without them")?;
+    let told = |failure: Failure| failure.to_string();
+    let pool = Pool::open(directory).map_err(told)?;
+    disk::probe(directory).map_err(told)?;
+    Ok(pool)
+}
+
+/// Where this process finds the writable layer of a name.
+pub(crate) fn on_host(disk: Option<&Disk>, files: &Path, name: &str) -> PathBuf {
+    disk.map_or_else(|| files.to_owned(), Disk::path).join(name)
+}
+
+/// What the zygote is told of it: a relative path is on the disk.
+pub(crate) fn in_request(disk: Option<&Disk>, files: &Path, name: &str) -> PathBuf {
+    match disk {
+        Some(_) => name.into(),
+        None => files.join(name),
+    }
+}
+
 impl Shared {
-    /// Starts a sandbox or, with the descriptor of its process 1, a service beside it.
+    /// Starts a sandbox or, with the descriptor of its process 1, a service beside it; the disk comes last.
     pub(crate) fn start(
         &self,
         id: &str,
         request: StartRequest,
-        beside: &[BorrowedFd<'_>],
+        given: &[BorrowedFd<'_>],
     ) -> Result<(i32, [OwnedFd; 3]), StartError> {
-        let (pid, fds) = match self.ask(id, &Request::Start(Box::new(request)), beside)? {
+        let (pid, fds) = match self.ask(id, &Request::Start(Box::new(request)), given)? {
             (Reply::Started { pid }, fds) => (pid, fds),
             (other, _) => return Err(launcher_gone(id, process::unexpected(&other))),
         };
@@ -282,6 +351,22 @@ impl Shared {
         }
     }
 
+    fn observe(&self, stage: Stage) {
+        if let Some(observer) = self.observer {
+            observer(stage);
+        }
+    }
+
+    /// The sandbox's own disk, if it is to have one and this host can.
+    fn disk(&self, spec: &SandboxSpec, files: &Path) -> Result<Option<Disk>, Failure> {
+        let (Some(size), Ok(pool)) = (spec.limits.disk, &self.disks) else {
+            return Ok(None);
+        };
+        let image = files.join(disk::IMAGE);
+        pool.take(size, &image)?;
+        Disk::open(&image).map(Some)
+    }
+
     /// A detached root for a running sandbox.
     pub(crate) fn assemble(
         &self,
@@ -289,12 +374,14 @@ impl Shared {
         layers: &[Layer],
         writable: &Path,
         userns: BorrowedFd<'_>,
+        disk: Option<BorrowedFd<'_>>,
     ) -> Result<OwnedFd, StartError> {
         let request = Request::Assemble {
             layers: layers.to_owned(),
             writable: writable.to_owned(),
         };
-        match self.ask(id, &request, &[userns])? {
+        let given: Vec<BorrowedFd<'_>> = [userns].into_iter().chain(disk).collect();
+        match self.ask(id, &request, &given)? {
             (Reply::Assembled, fds) => match <[OwnedFd; 1]>::try_from(fds) {
                 Ok([root]) => Ok(root),
                 Err(fds) => Err(launcher_gone(

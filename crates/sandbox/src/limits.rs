@@ -53,6 +53,35 @@ pub(crate) const MAX_HOSTNAME: usize = 64;
 /// Longest sandbox id: it becomes a file and a cgroup name.
 pub(crate) const MAX_ID: usize = 64;
 
+/// Smallest disk of a sandbox, in bytes and files: below it the file system's own tables leave nothing.
+pub(crate) const MIN_DISK: (u64, u64) = (16 << 20, 64);
+
+/// Largest disk of a sandbox: what ext4 with blocks of 4 KiB takes.
+pub(crate) const MAX_DISK_BYTES: u64 = 16 << 40;
+
+/// A disk with less room than this is full: a step that wrote until it could not any more leaves less than one
+/// allocation of the kernel per processor.
+pub(crate) const DISK_FULL_BYTES: u64 = 1 << 20;
+
+/// A disk with room for fewer files than this has none left: the kernel keeps a few back while others are made.
+pub(crate) const DISK_FULL_INODES: u64 = 4;
+
+/// Images of disks kept ready per size: jobs of one size rarely start more than two at the same moment.
+pub(crate) const POOL_IMAGES: usize = 2;
+
+/// Images of disks a new launcher keeps; a few hundred kilobytes each.
+pub(crate) const POOL_IMAGES_OF_ALL_SIZES: usize = 32;
+
+/// How long something that belongs to nobody may take to go before it has leaked, in milliseconds: the kernel deletes
+/// network devices one after the other, tens of milliseconds each.
+pub(crate) const LEAK_MILLIS: u64 = 5000;
+
+/// Least looks that something that leaked is found in: between two of them a living agent may have made it.
+pub(crate) const LEAK_LOOKS: u32 = 3;
+
+/// Times a free loop device is asked for while others take the same one.
+pub(crate) const LOOP_TRIES: u32 = 64;
+
 /// Open files of a step before it asks for more: higher values slow down programs that close every possible number.
 pub(crate) const MAX_OPEN_FILES_SOFT: u64 = 65_536;
 

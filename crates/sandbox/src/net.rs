@@ -310,6 +310,44 @@ fn ours<'a>(text: &'a str, names: &Names) -> Vec<&'a str> {
     devices.filter(is_ours).collect()
 }
 
+/// The bridge of the launcher with this tag.
+pub(crate) fn bridge(tag: &str) -> String {
+    Names::new(tag).bridge
+}
+
+/// Its packet filter table.
+pub(crate) fn table(tag: &str) -> String {
+    Names::new(tag).table
+}
+
+/// Devices of this network namespace that belong to it.
+pub(crate) fn devices(tag: &str) -> Result<Vec<String>, Failure> {
+    let devices = "/proc/thread-self/net/dev";
+    let text = fs::read_to_string(devices).doing(|| format!("reading {devices}"))?;
+    let names = Names::new(tag);
+    Ok(ours(&text, &names).into_iter().map(str::to_owned).collect())
+}
+
+/// Whether its packet filter table is there.
+pub(crate) fn has_rules(tag: &str) -> bool {
+    rules::loaded(&table(tag))
+}
+
+/// Deletes one device; one that is gone is no error.
+pub(crate) fn delete_device(name: &str) -> Result<(), Failure> {
+    let mut netlink = Netlink::open().doing(|| "opening a netlink socket")?;
+    match netlink.index_of(name).and_then(|index| netlink.delete(index)) {
+        Err(error) if error.raw_os_error() == Some(libc::ENODEV) => Ok(()),
+        other => other.doing(|| format!("deleting the network device {name}")),
+    }
+}
+
+/// Deletes the packet filter tables of this name.
+pub(crate) fn delete_rules(table: &str) -> Result<(), Failure> {
+    let delete = || Filter::open(table)?.delete_tables();
+    delete().doing(|| format!("deleting the tables {table}"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::{Hardware, Names, ours};

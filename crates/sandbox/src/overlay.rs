@@ -38,6 +38,15 @@ pub(crate) struct Stack<'a> {
     pub(crate) layers: &'a [Layer],
     /// Directory of the writable layer, [`UPPER`], and the overlay's scratch directory, [`WORK`].
     pub(crate) writable: &'a Path,
+    /// The detached mount of the sandbox's own disk, which relative paths are on.
+    pub(crate) disk: Option<BorrowedFd<'a>>,
+}
+
+impl Stack<'_> {
+    /// Where relative paths start.
+    fn base(&self) -> BorrowedFd<'_> {
+        self.disk.unwrap_or(CWD)
+    }
 }
 
 /// Name of the writable layer in its directory.
@@ -104,14 +113,14 @@ fn described(stack: &Stack<'_>) -> String {
     )
 }
 
-fn detached_copy(path: &Path) -> std::io::Result<OwnedFd> {
+fn detached_copy(base: BorrowedFd<'_>, path: &Path) -> std::io::Result<OwnedFd> {
     let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
-    Ok(open_tree(CWD, path, flags)?)
+    Ok(open_tree(base, path, flags)?)
 }
 
-fn layer_tree(layer: &Layer, userns: BorrowedFd<'_>) -> Result<OwnedFd, Failure> {
+fn layer_tree(base: BorrowedFd<'_>, layer: &Layer, userns: BorrowedFd<'_>) -> Result<OwnedFd, Failure> {
     let path = &layer.path;
-    let tree = detached_copy(path).doing(|| format!("opening layer {}", path.display()))?;
+    let tree = detached_copy(base, path).doing(|| format!("opening layer {}", path.display()))?;
     let idmap = match layer.ids {
         LayerIds::Image => Some(userns),
         LayerIds::Own => None,
@@ -133,7 +142,7 @@ fn layer_tree(layer: &Layer, userns: BorrowedFd<'_>) -> Result<OwnedFd, Failure>
 
 /// Makes a detached, read-only, unprivileged mount of one file.
 pub(crate) fn read_only_file(path: &Path) -> Result<OwnedFd, Failure> {
-    let tree = detached_copy(path).doing(|| format!("opening {}", path.display()))?;
+    let tree = detached_copy(CWD, path).doing(|| format!("opening {}", path.display()))?;
     let set = libc::MOUNT_ATTR_RDONLY | libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV;
     mount_setattr(
         tree.as_fd(),

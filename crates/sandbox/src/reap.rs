@@ -16,7 +16,7 @@ use crate::errors::ReapError;
 use crate::failure::{Doing, Failure};
 use crate::limits::LOCK_MILLIS;
 use crate::net;
-use crate::record::{self, Record};
+use crate::record::{self, Record, Stage};
 use crate::sys::pause;
 use crate::tree::remove_tree;
 
@@ -36,9 +36,8 @@ pub fn reap_leftovers(state_dir: &Path) -> Result<(), ReapError> {
 
 /// The same for a caller that holds the lock.
 pub(crate) fn sweep(state_dir: &Path) -> Result<(), Failure> {
-    for record in record::all(state_dir)? {
-        take_apart(&record)?;
-        record.remove(state_dir)?;
+    for mut record in record::all(state_dir)? {
+        take_apart(&mut record, state_dir, None)?;
     }
     cgroup::remove(&record::bases(state_dir))?;
     if record::has_network(state_dir) {
@@ -48,11 +47,45 @@ pub(crate) fn sweep(state_dir: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Removes what a record names, except the record.
-pub(crate) fn take_apart(record: &Record) -> Result<(), Failure> {
-    cgroup::kill(&record.cgroups)?;
-    cgroup::remove(&record.cgroups)?;
-    remove_tree(&record.files).doing(|| format!("deleting {}", record.files.display()))
+/// Removes what a record names and then the record, going on from the stage it has got to. Nothing waits for the network
+/// device: it goes with the last process, in a worker of the kernel.
+pub(crate) fn take_apart(
+    record: &mut Record,
+    state_dir: &Path,
+    observer: Option<fn(Stage)>,
+) -> Result<(), Failure> {
+    let enter = |record: &mut Record, stage| {
+        record.enter(stage, state_dir)?;
+        if let Some(observer) = observer {
+            observer(stage);
+        }
+        Ok::<_, Failure>(())
+    };
+    loop {
+        match record.stage {
+            Stage::Making | Stage::Running => enter(record, Stage::Killing)?,
+            Stage::Killing => {
+                cgroup::kill(&record.cgroups)?;
+                enter(record, Stage::Ungrouping)?;
+            }
+            Stage::Ungrouping => {
+                cgroup::remove(&record.cgroups)?;
+                enter(record, Stage::Deleting)?;
+            }
+            Stage::Deleting => {
+                remove_tree(&record.files).doing(|| format!("deleting {}", record.files.display()))?;
+                return record.remove(state_dir);
+            }
+        }
+    }
+}
+
+/// What the groups of launchers are called, before the tag.
+pub(crate) const GROUPS: &str = "airlock-";
+
+/// The name of a launcher's groups.
+pub(crate) fn group_name(tag: &str) -> String {
+    format!("{GROUPS}{tag}")
 }
 
 /// Takes the lock, waiting a little for a zygote whose agent has just died; `None` when somebody keeps it.

@@ -1,5 +1,5 @@
-//! What exists on the host for one sandbox, written down before any of it is made. After a crash these files are all
-//! that is known; whatever they name is removed, whether it came to be or not.
+//! What exists on the host for one sandbox, and how far it has got, written down before it comes to be. After a crash
+//! these files are all that is known: whoever sweeps goes on where the stage says that the one before stopped.
 
 use std::fs;
 use std::io;
@@ -12,24 +12,58 @@ use crate::failure::{Doing, Failure};
 /// Where the records of a state directory are.
 const DIRECTORY: &str = "sandboxes";
 
+/// How far a sandbox has got. Each stage is written before the first thing that belongs to it is done, so what stands
+/// in a record may be done in part, and what comes before it is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    /// Groups, files, devices and processes are coming to be.
+    Making,
+    /// Process 1 is at work.
+    Running,
+    /// Its processes are being killed.
+    Killing,
+    /// No process is left; its groups are being removed.
+    Ungrouping,
+    /// No group is left; its files are being deleted.
+    Deleting,
+}
+
+impl Stage {
+    /// All of them, in order.
+    pub const ALL: [Self; 5] = [
+        Self::Making,
+        Self::Running,
+        Self::Killing,
+        Self::Ungrouping,
+        Self::Deleting,
+    ];
+}
+
 /// One sandbox's traces on the host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Record {
     pub(crate) id: String,
+    pub(crate) stage: Stage,
     /// Control groups, the one to kill by first.
     pub(crate) cgroups: Vec<PathBuf>,
     /// Everything the sandbox writes.
     pub(crate) files: PathBuf,
+    /// First id of its range.
+    pub(crate) first_id: u32,
+    /// The host's end of its network, which goes by itself once its processes are gone.
+    pub(crate) port: Option<String>,
 }
 
 impl Record {
-    fn path(state_dir: &Path, id: &str) -> PathBuf {
-        state_dir.join(DIRECTORY).join(format!("{id}.json"))
+    /// Where it is written.
+    pub(crate) fn path(&self, state_dir: &Path) -> PathBuf {
+        state_dir.join(DIRECTORY).join(format!("{}.json", self.id))
     }
 
     /// Writes the record; an existing one means that the id is in use.
     pub(crate) fn write(&self, state_dir: &Path) -> Result<(), Failure> {
-        let path = Self::path(state_dir, &self.id);
+        let path = self.path(state_dir);
         let write = || -> io::Result<()> {
             let text = serde_json::to_vec(self)?;
             let mut file = fs::File::options().write(true).create_new(true).open(&path)?;
@@ -38,9 +72,22 @@ impl Record {
         write().doing(|| format!("writing {} (is the id in use?)", path.display()))
     }
 
+    /// Goes on to another stage. The record is replaced as a whole, so that a crash leaves this one or the last.
+    pub(crate) fn enter(&mut self, stage: Stage, state_dir: &Path) -> Result<(), Failure> {
+        let path = self.path(state_dir);
+        // No id has this ending, and a record of this name is read by nobody.
+        let next = path.with_extension("next");
+        self.stage = stage;
+        let write = || -> io::Result<()> {
+            fs::write(&next, serde_json::to_vec(self)?)?;
+            fs::rename(&next, &path)
+        };
+        write().doing(|| format!("writing {}", path.display()))
+    }
+
     /// Removes the record once everything it names is gone.
     pub(crate) fn remove(&self, state_dir: &Path) -> Result<(), Failure> {
-        let path = Self::path(state_dir, &self.id);
+        let path = self.path(state_dir);
         fs::remove_file(&path).doing(|| format!("removing {}", path.display()))
     }
 }
@@ -88,46 +135,77 @@ pub(crate) fn forget_network(state_dir: &Path) -> Result<(), Failure> {
     fs::remove_file(&path).doing(|| format!("removing {}", path.display()))
 }
 
-/// All records of a state directory. One cut short by a crash named nothing that had been made: it is dropped.
-pub(crate) fn all(state_dir: &Path) -> Result<Vec<Record>, Failure> {
+/// What stands in a state directory.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Records {
+    pub(crate) whole: Vec<Record>,
+    /// Files that were being written when their writer was killed, or that a sandbox's end removes at this moment.
+    pub(crate) torn: Vec<PathBuf>,
+}
+
+/// Reads the records of a state directory and changes nothing.
+pub(crate) fn read(state_dir: &Path) -> Result<Records, Failure> {
     let directory = state_dir.join(DIRECTORY);
     let entries = match fs::read_dir(&directory) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Records::default()),
         other => other.doing(|| format!("listing {}", directory.display()))?,
     };
-    let mut records = Vec::new();
+    let mut found = Records::default();
     for entry in entries {
         let path = entry.doing(|| format!("listing {}", directory.display()))?.path();
-        let text = fs::read(&path).doing(|| format!("reading {}", path.display()))?;
+        let text = match fs::read(&path) {
+            // It ended meanwhile.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            other => other.doing(|| format!("reading {}", path.display()))?,
+        };
+        let is_record = path.extension().is_some_and(|ending| ending == "json");
         match serde_json::from_slice::<Record>(&text) {
-            Ok(record) => records.push(record),
-            Err(_) => fs::remove_file(&path).doing(|| format!("removing {}", path.display()))?,
+            Ok(record) if is_record => found.whole.push(record),
+            _ => found.torn.push(path),
         }
     }
-    Ok(records)
+    Ok(found)
+}
+
+/// All records of a state directory that nobody works in. One cut short by a crash named nothing that had been made,
+/// and one that was to take another's place names nothing that the other does not: they are dropped.
+pub(crate) fn all(state_dir: &Path) -> Result<Vec<Record>, Failure> {
+    let found = read(state_dir)?;
+    for path in &found.torn {
+        fs::remove_file(path).doing(|| format!("removing {}", path.display()))?;
+    }
+    Ok(found.whole)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Record, all, prepare};
+    use super::{Record, Stage, all, prepare, read};
 
     #[test]
     fn records_outlive_their_writer_and_torn_ones_are_dropped() {
         let state = tempfile::tempdir().expect("a temporary directory");
         assert!(all(state.path()).expect("no records").is_empty());
         prepare(state.path()).expect("a directory");
-        let record = Record {
-            id: "a".into(),
+        let mut record = Record {
+            id: "a.b".into(),
+            stage: Stage::Making,
             cgroups: vec!["/c".into()],
             files: "/f".into(),
+            first_id: 65_536,
+            port: None,
         };
         record.write(state.path()).expect("a record");
         assert!(
             record.write(state.path()).is_err(),
             "an id in use was taken again"
         );
+        record.enter(Stage::Killing, state.path()).expect("another stage");
         std::fs::write(state.path().join("sandboxes/b.json"), "{\"id\":").expect("a torn record");
+        let next = serde_json::to_vec(&record).expect("json");
+        std::fs::write(state.path().join("sandboxes/a.next"), next).expect("a record not in place yet");
+        assert_eq!(read(state.path()).expect("records").torn.len(), 2);
         assert_eq!(all(state.path()).expect("records"), std::slice::from_ref(&record));
+        assert!(read(state.path()).expect("records").torn.is_empty());
         record.remove(state.path()).expect("removal");
         assert!(all(state.path()).expect("no records").is_empty());
     }

@@ -7,15 +7,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Signal, pidfd_send_signal};
 
+use crate::disk::Disk;
 use crate::errors::{DestroyError, StartError};
 use crate::failure::{Doing, Failure};
 use crate::file_lock::FileLock;
-use crate::launcher::{Shared, make_writable};
+use crate::launcher::{Shared, in_request, make_writable, on_host};
 use crate::limits::{DEATH_MILLIS, MAX_LAYERS};
 use crate::net::{Flows, Ipv4Block, Place};
 use crate::overlay::UPPER;
 use crate::reap;
-use crate::record::Record;
+use crate::record::{Record, Stage};
 use crate::spec::{Layer, LayerIds, Usage};
 use crate::wire::StartRequest;
 
@@ -32,6 +33,8 @@ pub struct Sandbox {
     pub(crate) request: StartRequest,
     /// Process 1 of each service, to be ended with the sandbox.
     pub(crate) services: Mutex<Vec<OwnedFd>>,
+    /// What it writes to, where that is bounded.
+    pub(crate) disk: Option<Disk>,
     /// What lies below the current writable layer, top first.
     pub(crate) layers: Vec<Layer>,
     /// Number of the current writable layer.
@@ -86,7 +89,14 @@ impl Sandbox {
 
     /// What the sandbox used so far.
     pub fn usage(&self) -> Usage {
-        self.lent.shared.cgroups.usage(self.id())
+        let disk = self.disk.as_ref().map(Disk::look).unwrap_or_default();
+        Usage {
+            disk_peak: disk.peak_bytes,
+            inodes_peak: disk.peak_inodes,
+            disk_full: disk.full,
+            out_of_inodes: disk.out_of_inodes,
+            ..self.lent.shared.cgroups.usage(self.id())
+        }
     }
 
     /// Opens blocks to a sandbox with [`crate::Network::Listed`]. What is closed to every sandbox stays closed.
@@ -120,13 +130,14 @@ impl Sandbox {
     }
 
     /// Where on the host the files lie that the sandbox wrote since its start or the last assembled root. Owners are
-    /// in the sandbox's range, deletions are overlay whiteouts.
+    /// in the sandbox's range, deletions are overlay whiteouts. With a disk of its own, the path is for this process only.
     pub fn upper_dir(&self) -> PathBuf {
-        self.generation_base(self.generation).join(UPPER)
-    }
-
-    fn generation_base(&self, number: u32) -> PathBuf {
-        self.record.files.join(number.to_string())
+        on_host(
+            self.disk.as_ref(),
+            &self.record.files,
+            &self.generation.to_string(),
+        )
+        .join(UPPER)
     }
 
     /// Assembles a new root for the root switch: `extra` (top first) above what the sandbox has written so far, which is
@@ -142,7 +153,12 @@ impl Sandbox {
             source,
         };
         let frozen = Layer {
-            path: self.upper_dir(),
+            path: in_request(
+                self.disk.as_ref(),
+                &self.record.files,
+                &self.generation.to_string(),
+            )
+            .join(UPPER),
             ids: LayerIds::Own,
         };
         let layers: Vec<Layer> = extra
@@ -159,13 +175,16 @@ impl Sandbox {
             return Err(StartError::Spec { id, reason });
         }
         let number = self.generation + 1;
-        let writable = self.generation_base(number);
+        let disk = self.disk.as_ref();
+        let writable = on_host(disk, &self.record.files, &number.to_string());
+        let named = in_request(disk, &self.record.files, &number.to_string());
         let root = make_writable(&writable, self.lent.first_id)
+            .and_then(|()| disk.map(Disk::mount_again).transpose())
             .map_err(step)
-            .and_then(|()| {
-                self.lent
-                    .shared
-                    .assemble(&id, &layers, &writable, self.userns.as_fd())
+            .and_then(|disk| {
+                let disk = disk.as_ref().map(AsFd::as_fd);
+                let shared = &self.lent.shared;
+                shared.assemble(&id, &layers, &named, self.userns.as_fd(), disk)
             });
         match root {
             Ok(root) => {
@@ -186,15 +205,29 @@ impl Sandbox {
         self.take_apart()
     }
 
-    fn take_apart(&self) -> Result<Usage, DestroyError> {
+    fn take_apart(&mut self) -> Result<Usage, DestroyError> {
+        let id = self.record.id.clone();
         let fail = |Failure { doing, source }| DestroyError {
-            id: self.record.id.clone(),
+            id: id.clone(),
             doing,
             source,
         };
+        let Shared {
+            state_dir, observer, ..
+        } = &*self.lent.shared;
+        let killing = |record: &mut Record| {
+            record.enter(Stage::Killing, state_dir)?;
+            if let Some(observer) = observer {
+                observer(Stage::Killing);
+            }
+            Ok(())
+        };
+        killing(&mut self.record).map_err(fail)?;
         let usage = self.kill().map_err(fail)?;
-        reap::take_apart(&self.record).map_err(fail)?;
-        self.record.remove(&self.lent.shared.state_dir).map_err(fail)?;
+        if let Some(disk) = self.disk.take() {
+            disk.discard();
+        }
+        reap::take_apart(&mut self.record, state_dir, *observer).map_err(fail)?;
         self.lent.give_back();
         Ok(usage)
     }

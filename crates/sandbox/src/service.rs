@@ -7,10 +7,11 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::PoisonError;
 
+use crate::disk::Disk;
 use crate::errors::{InRootError, StartError};
 use crate::failure::Failure;
 use crate::in_root::Resident;
-use crate::launcher::{image_layers, make_writable};
+use crate::launcher::{image_layers, in_request, make_writable, on_host};
 use crate::limits::{MAX_HOSTNAME, MAX_LAYERS};
 use crate::sandbox::Sandbox;
 use crate::wire::StartRequest;
@@ -69,21 +70,28 @@ impl Sandbox {
             doing,
             source,
         };
-        let writable = self.service_base(spec.number);
-        make_writable(&writable, self.lent.first_id).map_err(step)?;
+        let (disk, files) = (self.disk.as_ref(), &self.record.files);
+        let name = format!("service-{}", spec.number);
+        let on_host = on_host(disk, files, &name);
+        make_writable(&on_host, self.lent.first_id).map_err(step)?;
+        let mount = disk.map(Disk::mount_again).transpose().map_err(step)?;
         let request = StartRequest {
             hostname: spec.hostname.clone(),
             beside: true,
             layers: image_layers(&spec.layers),
-            writable,
+            writable: in_request(disk, files, &name),
             ..self.request.clone()
         };
         // Held over the start, so that a sandbox being destroyed at this moment ends this one, too.
         let mut services = self.services.lock().unwrap_or_else(PoisonError::into_inner);
-        let started = self.lent.shared.start(&id, request, &[self.pidfd.as_fd()]);
+        let given: Vec<BorrowedFd<'_>> = [self.pidfd.as_fd()]
+            .into_iter()
+            .chain(mount.as_ref().map(AsFd::as_fd))
+            .collect();
+        let started = self.lent.shared.start(&id, request, &given);
         let (pid, [pidfd, channel, _users]) = started.inspect_err(|_| {
             // What stays goes with the sandbox's other files.
-            let _stays = crate::tree::remove_tree(&self.service_base(spec.number));
+            let _stays = crate::tree::remove_tree(&on_host);
         })?;
         let kept = pidfd.try_clone().map_err(|source| StartError::Step {
             id: id.clone(),
@@ -98,12 +106,6 @@ impl Sandbox {
             pidfd,
             channel: Some(channel),
         })
-    }
-}
-
-impl Sandbox {
-    fn service_base(&self, number: u32) -> PathBuf {
-        self.record.files.join(format!("service-{number}"))
     }
 }
 

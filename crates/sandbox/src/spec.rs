@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::errors::StartError;
-use crate::limits::{MAX_HOSTNAME, MAX_ID, MAX_LAYERS, MIN_MEMORY_BYTES, MIN_PIDS};
+use crate::limits::{MAX_DISK_BYTES, MAX_HOSTNAME, MAX_ID, MAX_LAYERS, MIN_DISK, MIN_MEMORY_BYTES, MIN_PIDS};
 
 /// One sandbox to start.
 #[derive(Debug, Clone)]
@@ -40,6 +40,25 @@ pub struct Limits {
     pub memory_bytes: u64,
     /// Processes and threads.
     pub pids: u32,
+    /// Everything it writes to its root; `None` for what the host's file system takes.
+    pub disk: Option<DiskLimit>,
+}
+
+/// The ceiling of what a sandbox writes to its root.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct DiskLimit {
+    /// Bytes, the file system's own tables included.
+    pub bytes: u64,
+    /// Files, directories and links.
+    pub inodes: u64,
+}
+
+impl DiskLimit {
+    /// What is always possible where anything is.
+    pub(crate) const SMALLEST: Self = Self {
+        bytes: MIN_DISK.0,
+        inodes: MIN_DISK.1,
+    };
 }
 
 /// What a sandbox can reach.
@@ -105,6 +124,21 @@ pub struct Usage {
     pub oom_kills: u64,
     /// Forks refused because the limit on processes was reached.
     pub pids_refused: u64,
+    /// Most processes and threads at once; zero where the kernel does not count.
+    #[serde(default)]
+    pub pids_peak: u64,
+    /// Most bytes on its disk at once, as far as it was looked at; zero without a disk of its own.
+    #[serde(default)]
+    pub disk_peak: u64,
+    /// Most files on its disk at once, likewise.
+    #[serde(default)]
+    pub inodes_peak: u64,
+    /// Looks that found its disk without room for another block.
+    #[serde(default)]
+    pub disk_full: u64,
+    /// Looks that found its disk without room for another file.
+    #[serde(default)]
+    pub out_of_inodes: u64,
 }
 
 impl SandboxSpec {
@@ -158,11 +192,21 @@ impl SandboxSpec {
             cpu_millis,
             memory_bytes,
             pids,
+            disk,
         } = self.limits;
         if cpu_millis == 0 || memory_bytes < MIN_MEMORY_BYTES || pids < MIN_PIDS {
             return Some(format!(
                 "limits of {cpu_millis} thousandths of a processor, {memory_bytes} bytes and {pids} processes are too \
                  low; at least 1, {MIN_MEMORY_BYTES} and {MIN_PIDS} are needed"
+            ));
+        }
+        if let Some(DiskLimit { bytes, inodes }) = disk
+            && (bytes < MIN_DISK.0 || bytes > MAX_DISK_BYTES || inodes < MIN_DISK.1 || inodes > bytes / 4096)
+        {
+            return Some(format!(
+                "a disk of {bytes} bytes and {inodes} files cannot be made; at least {} and {} are needed, at most \
+                 {MAX_DISK_BYTES} bytes and a file for each 4096 of them are possible",
+                MIN_DISK.0, MIN_DISK.1
             ));
         }
         None
@@ -171,7 +215,7 @@ impl SandboxSpec {
 
 #[cfg(test)]
 mod tests {
-    use super::{Limits, Network, SandboxSpec, SeccompProfile};
+    use super::{DiskLimit, Limits, Network, SandboxSpec, SeccompProfile};
 
     fn spec() -> SandboxSpec {
         SandboxSpec {
@@ -183,6 +227,7 @@ mod tests {
                 cpu_millis: 1000,
                 memory_bytes: 64 << 20,
                 pids: 64,
+                disk: None,
             },
             network: Network::None,
             profile: SeccompProfile::Default,
@@ -225,5 +270,9 @@ mod tests {
         assert!(problem(|spec| spec.layers.clear()).starts_with("0 image layers"));
         assert!(problem(|spec| spec.helper = "task".into()).contains("absolute"));
         assert!(problem(|spec| spec.limits.pids = 1).contains("too low"));
+        let disk = |bytes, inodes| problem(|spec| spec.limits.disk = Some(DiskLimit { bytes, inodes }));
+        assert!(disk(1 << 20, 64).contains("cannot be made"));
+        assert!(disk(16 << 20, 1 << 20).contains("cannot be made"));
+        assert_eq!(disk(16 << 20, 64), "");
     }
 }

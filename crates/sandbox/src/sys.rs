@@ -273,3 +273,84 @@ pub(crate) fn ignore_children() {
     // SAFETY: SIG_IGN installs no code.
     unsafe { libc::signal(libc::SIGCHLD, libc::SIG_IGN) };
 }
+
+/// `struct loop_info64` of the kernel.
+#[repr(C)]
+struct LoopInfo {
+    device: u64,
+    inode: u64,
+    rdevice: u64,
+    offset: u64,
+    size_limit: u64,
+    number: u32,
+    encrypt_type: u32,
+    encrypt_key_size: u32,
+    flags: u32,
+    file_name: [u8; 64],
+    crypt_name: [u8; 64],
+    encrypt_key: [u8; 32],
+    init: [u64; 2],
+}
+
+/// `struct loop_config` of the kernel.
+#[repr(C)]
+struct LoopConfig {
+    fd: u32,
+    block_size: u32,
+    info: LoopInfo,
+    reserved: [u64; 8],
+}
+
+/// The number of a loop device that nothing is attached to, made if there is none.
+pub(crate) fn free_loop_device(control: BorrowedFd<'_>) -> io::Result<libc::c_long> {
+    const LOOP_CTL_GET_FREE: libc::c_ulong = 0x4C82;
+    // SAFETY: the request takes no argument.
+    let number = check(unsafe { libc::syscall(libc::SYS_ioctl, control.as_raw_fd(), LOOP_CTL_GET_FREE) })?;
+    Ok(number)
+}
+
+/// Attaches a file to a loop device that clears itself when its last user is gone. Reads and writes pass the page
+/// cache by where the file can, or every page would be there twice.
+pub(crate) fn configure_loop_device(device: BorrowedFd<'_>, file: BorrowedFd<'_>) -> io::Result<()> {
+    const LOOP_CONFIGURE: libc::c_ulong = 0x4C0A;
+    const AUTOCLEAR: u32 = 4;
+    const DIRECT_IO: u32 = 16;
+    // SAFETY: all-zero is a valid loop_config, which is plain integers.
+    let mut config: LoopConfig = unsafe { std::mem::zeroed() };
+    config.fd = u32::try_from(file.as_raw_fd()).expect("descriptors are not negative");
+    config.info.flags = AUTOCLEAR | DIRECT_IO;
+    // SAFETY: the structure has the kernel's layout and outlives the call.
+    check(unsafe {
+        libc::syscall(
+            libc::SYS_ioctl,
+            device.as_raw_fd(),
+            LOOP_CONFIGURE,
+            &raw const config,
+        )
+    })?;
+    Ok(())
+}
+
+/// Detaches a loop device from its file.
+pub(crate) fn clear_loop_device(device: BorrowedFd<'_>) -> io::Result<()> {
+    const LOOP_CLR_FD: libc::c_ulong = 0x4C01;
+    // SAFETY: the request takes no argument.
+    check(unsafe { libc::syscall(libc::SYS_ioctl, device.as_raw_fd(), LOOP_CLR_FD) })?;
+    Ok(())
+}
+
+/// Makes a file system refuse everything from here on and forget what it has not written yet.
+pub(crate) fn shut_file_system_down(directory: BorrowedFd<'_>) -> io::Result<()> {
+    const FS_IOC_SHUTDOWN: libc::c_ulong = 0x8004_587D;
+    let without_writing: u32 = 2;
+    // SAFETY: the argument is a number that outlives the call.
+    check(unsafe {
+        libc::syscall(
+            libc::SYS_ioctl,
+            directory.as_raw_fd(),
+            FS_IOC_SHUTDOWN,
+            &raw const without_writing,
+        )
+    })?;
+    Ok(())
+}

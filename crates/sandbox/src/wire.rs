@@ -21,9 +21,10 @@ use crate::spec::{Layer, SeccompProfile};
 pub(crate) enum Request {
     /// Comes first and once: how roots are assembled, and if by path, the directory to attach layers below.
     Prepare { stage: Option<PathBuf> },
-    /// Start one sandbox, or a service beside one. For a service with one descriptor: the sandbox's process 1.
+    /// Start one sandbox, or a service beside one. With descriptors: for a service the sandbox's process 1, and where
+    /// there is one, the disk that relative paths are on.
     Start(Box<StartRequest>),
-    /// Assemble another root. With one descriptor: the sandbox's user namespace.
+    /// Assemble another root. With one descriptor: the sandbox's user namespace; with another: its disk.
     Assemble { layers: Vec<Layer>, writable: PathBuf },
 }
 

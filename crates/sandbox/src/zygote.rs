@@ -57,7 +57,7 @@ fn serve_requests(control: BorrowedFd<'_>, init: fn(Init) -> i32) -> io::Result<
     answer(control, Ok((Reply::Ready, Vec::new())))?;
     while let Some((bytes, fds)) = wire::receive(control)? {
         let done = match serde_json::from_slice(&bytes)? {
-            Request::Start(request) => start::start(&request, fds.first(), &assembler, init).map(|started| {
+            Request::Start(request) => start::start(&request, &fds, &assembler, init).map(|started| {
                 let Started {
                     pid,
                     pidfd,
@@ -91,8 +91,13 @@ fn assemble(
     writable: &Path,
     fds: &[OwnedFd],
 ) -> Result<OwnedFd, Failure> {
-    let [userns] = fds else {
+    let Some((userns, disk)) = fds.split_first() else {
         return Err(io::Error::from(io::ErrorKind::InvalidData)).doing(|| "taking the user namespace over");
     };
-    assembler.assemble(&Stack { layers, writable }, userns.as_fd())
+    let stack = Stack {
+        layers,
+        writable,
+        disk: disk.first().map(AsFd::as_fd),
+    };
+    assembler.assemble(&stack, userns.as_fd())
 }

@@ -8,6 +8,7 @@ mod confinement;
 mod conformance;
 mod files;
 mod isolation;
+mod kills;
 mod leftovers;
 mod limits;
 mod network;

@@ -11,7 +11,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use airlock_sandbox::{
-    Assembly, DEFAULT_ID_BASE, IDS_PER_SANDBOX, Launcher, LauncherOptions, Limits, Network, Sandbox,
+    Assembly, DEFAULT_ID_BASE, IDS_PER_SANDBOX, Launcher, LauncherOptions, Limits, Network, Place, Sandbox,
     SandboxSpec, SeccompProfile, Service, ServiceSpec,
 };
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
@@ -93,6 +93,7 @@ pub(crate) fn spec_in(directory: &Path, id: &str) -> SandboxSpec {
             cpu_millis: 2000,
             memory_bytes: 256 << 20,
             pids: 100,
+            disk: None,
         },
         local_names: Vec::new(),
         network: Network::None,
@@ -135,6 +136,8 @@ impl Machine {
             id_base: self.id_base,
             id_ranges: RANGES,
             network,
+            disks: Some(self.path().join("disks")),
+            observer: None,
             assembly: self.assembly,
             ..LauncherOptions::new(self.state_dir())
         };
@@ -179,6 +182,13 @@ impl Machine {
 
     pub(crate) fn work_dir(&self) -> PathBuf {
         self.path().join("work")
+    }
+
+    pub(crate) fn place(&self) -> Place {
+        Place {
+            state_dir: self.state_dir(),
+            work_dir: self.work_dir(),
+        }
     }
 
     pub(crate) fn image(&self) -> PathBuf {

@@ -62,6 +62,7 @@ impl Inside {
                 cpu_millis: 2000,
                 memory_bytes: 256 << 20,
                 pids: 100,
+                disk: None,
             },
             local_names: Vec::new(),
             network: Network::None,

@@ -4,22 +4,30 @@ const LIMITS: Limits = Limits {
     cpu_millis: 2000,
     memory_bytes: 4 << 30,
     pids: 4096,
+    disk: Some(airlock_sandbox::DiskLimit {
+        bytes: 20 << 30,
+        inodes: 1_000_000,
+    }),
 };
 
 fn counted(oom_kills: u64, pids_refused: u64) -> Counted<'static> {
     let before = Usage {
-        memory_peak: 0,
-        cpu_ns: 0,
         oom_kills: 3,
         pids_refused: 5,
+        disk_full: 1,
+        ..Usage::default()
     };
     Counted {
         before,
         after: Usage {
             memory_peak: 4 << 30,
-            cpu_ns: 0,
             oom_kills: 3 + oom_kills,
             pids_refused: 5 + pids_refused,
+            disk_full: 1,
+            disk_peak: 20 << 30,
+            inodes_peak: 999_998,
+            pids_peak: 4096,
+            ..Usage::default()
         },
         limits: &LIMITS,
     }
@@ -63,11 +71,34 @@ fn memory_and_processes_are_told_apart_from_the_jobs_own_failures() {
     );
     assert_eq!(
         reason(&StepEnd::Exited(254), counted(0, 7)),
-        "step 'make' exited with code 254; 7 new processes were refused because the job reached its limit of 4096"
+        "step 'make' exited with code 254; 7 new processes were refused because the job reached its limit of 4096 (peak 4096)"
     );
     // A step that went on in spite of it is a success.
     let verdict = of_end("make", &StepEnd::Exited(0), counted(1, 1));
     assert_eq!((verdict.status, verdict.reason), (StepStatus::Success, None));
+}
+
+#[test]
+fn a_full_disk_is_told_apart_from_one_without_room_for_files_and_from_a_full_past() {
+    let mut full = counted(0, 0);
+    assert_eq!(
+        reason(&StepEnd::Exited(1), full),
+        "step 'make' exited with code 1",
+        "what an earlier step was told is not this one's reason"
+    );
+    full.after.disk_full += 1;
+    assert_eq!(
+        reason(&StepEnd::Exited(1), full),
+        "step 'make' exited with code 1; the job's disk of 20 GiB was full (peak 20 GiB)"
+    );
+    let mut files = counted(0, 0);
+    files.after.out_of_inodes = 2;
+    assert_eq!(
+        reason(&StepEnd::Exited(2), files),
+        "step 'make' exited with code 2; the job's disk had no room for another file: it reached its limit of 1000000 \
+         (peak 999998)"
+    );
+    assert!(full.reached_a_limit() && files.reached_a_limit() && !counted(0, 0).reached_a_limit());
 }
 
 fn artifacts() -> StepWork {

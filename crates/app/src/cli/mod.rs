@@ -4,6 +4,7 @@ mod admin;
 mod agent;
 mod artifacts;
 mod config;
+mod doctor;
 pub(crate) mod exit;
 mod explain;
 mod image;
@@ -71,6 +72,8 @@ pub(crate) enum Command {
     /// One sandbox, to try and to measure.
     #[command(subcommand)]
     Sandbox(sandbox::SandboxCommand),
+    /// What is wrong with this installation: limits that are not enforced, things that jobs left.
+    Doctor(doctor::DoctorArguments),
     /// What operators do.
     #[command(subcommand)]
     Admin(admin::AdminCommand),
@@ -91,6 +94,7 @@ pub(crate) async fn dispatch(command: Command) -> ExitCode {
         Command::Lsp(arguments) => lsp::run(arguments),
         Command::Image(command) => image::run(command).await,
         Command::Sandbox(command) => sandbox::run(command).await,
+        Command::Doctor(arguments) => doctor::run(arguments),
         Command::Up(arguments) => up::run(arguments).await,
         Command::Pipeline(command) => pipeline::run(command).await,
         Command::Job(command) => job::run(command).await,

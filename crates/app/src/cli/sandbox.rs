@@ -41,6 +41,9 @@ pub(crate) struct SandboxArguments {
     /// Its size, as jobs name it.
     #[arg(long, default_value = "medium")]
     class: String,
+    /// What it may write, in bytes or with K, M, G, T behind the number; without it, what the disk takes.
+    #[arg(long, value_name = "SIZE", value_parser = bytes)]
+    disk: Option<u64>,
     /// Where everything is kept.
     #[arg(long, value_name = "DIR", env = "AIRLOCK_DATA_DIR")]
     data_dir: Option<PathBuf>,
@@ -67,6 +70,23 @@ enum Profile {
     Strict,
 }
 
+/// `1048576`, `512M`, `2G`.
+fn bytes(text: &str) -> Result<u64, String> {
+    let (number, factor) = match text.char_indices().next_back() {
+        Some((at, 'K' | 'k')) => (&text[..at], 1 << 10),
+        Some((at, 'M' | 'm')) => (&text[..at], 1 << 20),
+        Some((at, 'G' | 'g')) => (&text[..at], 1 << 30),
+        Some((at, 'T' | 't')) => (&text[..at], 1_u64 << 40),
+        _ => (text, 1),
+    };
+    let number = number.parse::<u64>().ok();
+    number
+        .and_then(|number| number.checked_mul(factor))
+        .ok_or_else(|| {
+            "a size is a number of bytes, or one with K, M, G or T behind it, such as 512M".to_owned()
+        })
+}
+
 pub(crate) async fn run(command: SandboxCommand) -> anyhow::Result<ExitCode> {
     let SandboxCommand::Run(arguments) = command;
     require_root("airlock sandbox run")?;
@@ -89,6 +109,7 @@ pub(crate) async fn run(command: SandboxCommand) -> anyhow::Result<ExitCode> {
             Profile::Strict => SeccompProfile::Strict,
         },
         resource_class: arguments.class,
+        disk_bytes: arguments.disk,
         command: arguments.command,
     };
     let (output, mut pieces) = mpsc::channel::<Vec<u8>>(OUTPUT_PIECES);

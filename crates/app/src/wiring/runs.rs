@@ -91,6 +91,49 @@ fn remove(folder: &PathBuf) -> anyhow::Result<()> {
     std::fs::remove_dir_all(folder).with_context(|| format!("removing {}", folder.display()))
 }
 
+/// Directories of the agents that runs have, or had.
+pub(crate) fn agents(data_dir: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let folders = folders(data_dir)?;
+    let agents = folders
+        .iter()
+        .flat_map(|folder| [folder.join("agent"), folder.clone()]);
+    Ok(agents.filter(|agent| agent.join("launcher").exists()).collect())
+}
+
+/// Folders of runs that were killed, removed first if wanted.
+pub(crate) fn dead(data_dir: &Path, repair: bool) -> anyhow::Result<Vec<PathBuf>> {
+    let runs = data_dir.join("runs");
+    if repair && runs.exists() {
+        let gate = runs.join(GATE);
+        let _gate =
+            FileLock::exclusive(lock_file(&gate)?).with_context(|| format!("locking {}", gate.display()))?;
+        sweep(&runs)?;
+    }
+    let mut dead = Vec::new();
+    for folder in folders(data_dir)? {
+        if held(&folder.join(ALIVE))?.is_some() {
+            dead.push(folder);
+        }
+    }
+    Ok(dead)
+}
+
+fn folders(data_dir: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let runs = data_dir.join("runs");
+    if !runs.exists() {
+        return Ok(Vec::new());
+    }
+    let doing = || format!("reading {}", runs.display());
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(&runs).with_context(doing)? {
+        let folder = entry.with_context(doing)?.path();
+        if folder.is_dir() {
+            found.push(folder);
+        }
+    }
+    Ok(found)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -103,7 +146,15 @@ mod tests {
         std::fs::create_dir_all(killed.join("agent/launcher")).expect("made");
         std::fs::write(killed.join(ALIVE), "").expect("written");
 
+        let found = dead(data.path(), false).expect("a look");
+        assert_eq!(found, std::slice::from_ref(&killed));
+        assert_eq!(agents(data.path()).expect("a look"), [killed.join("agent")]);
+
         let next = RunFolder::make(data.path(), "run-").expect("made");
+        assert_eq!(
+            dead(data.path(), true).expect("a look"),
+            [""; 0].map(PathBuf::from)
+        );
         assert!(living.path().is_dir() && next.path().is_dir());
         assert!(!killed.exists(), "what a killed run left is still there");
 

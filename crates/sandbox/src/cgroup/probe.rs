@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 
 use super::v1::V1;
 use super::v2::V2;
-use super::{Backend, set};
+use super::{Backend, Enforced, set};
 use crate::failure::{Doing, Failure};
+use crate::reap;
 
 /// Name of the group the agent moves to where a group with processes cannot hand controllers on.
 const LEAF: &str = "agent";
@@ -44,6 +45,64 @@ pub(crate) fn probe(name: &str) -> Result<Box<dyn Backend>, Failure> {
     let file = group.join("cgroup.controllers");
     let controllers = fs::read_to_string(&file).doing(|| format!("reading {}", file.display()))?;
     Ok(Box::new(V2::prepare(&group.join(name), &controllers)?))
+}
+
+/// Which limits the host's control groups can enforce for a launcher in this process's own group, and by which kind of
+/// hierarchy. Changes nothing.
+pub(crate) fn survey() -> Result<(&'static str, Enforced), Failure> {
+    let read = |path: &str| fs::read_to_string(path).doing(|| format!("reading {path}"));
+    let hierarchies = hierarchies(
+        &read("/proc/self/mountinfo")?,
+        &read("/proc/self/cgroup")?,
+        &|path| path.is_dir(),
+    );
+    let v1 = v1(&hierarchies, "any");
+    if v1.memory.is_some() || v1.pids.is_some() || v1.cpu.is_some() {
+        let kind = if v1.unified.is_some() {
+            "hybrid cgroups (limits by v1, killing by v2)"
+        } else {
+            "cgroups v1"
+        };
+        return Ok((kind, v1.enforced()));
+    }
+    let unified = hierarchies
+        .iter()
+        .find(|hierarchy| hierarchy.controllers.is_none());
+    let Some(Hierarchy { own, .. }) = unified else {
+        return Ok(("no cgroups", Enforced::default()));
+    };
+    let file = own.join("cgroup.controllers");
+    let controllers = fs::read_to_string(&file).doing(|| format!("reading {}", file.display()))?;
+    Ok(("cgroups v2", V2::over(own, &controllers).enforced()))
+}
+
+/// Every group of this name that a launcher may have made: in the agent's own group, which may be another one after each
+/// of its starts, and so anywhere in any hierarchy. A group is there once per mount of its hierarchy.
+pub(crate) fn named(name: &str) -> io::Result<Vec<PathBuf>> {
+    let mountinfo = fs::read_to_string("/proc/self/mountinfo")?;
+    let points = mountinfo.lines().filter_map(|line| {
+        let (before, after) = line.split_once(" - ")?;
+        let is_group = matches!(after.split(' ').next()?, "cgroup" | "cgroup2");
+        is_group.then(|| before.split(' ').nth(4)).flatten()
+    });
+    let mut found = Vec::new();
+    let mut to_do: Vec<PathBuf> = points.map(PathBuf::from).collect();
+    while let Some(group) = to_do.pop() {
+        for below in super::subgroups(&group) {
+            // What is in one of ours was made by a job.
+            if below.file_name().is_some_and(|its| its == name) {
+                found.push(below);
+            } else if !below.file_name().is_some_and(is_ours) {
+                to_do.push(below);
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Whether some launcher made a group of this name.
+fn is_ours(name: &std::ffi::OsStr) -> bool {
+    name.to_str().is_some_and(|name| name.starts_with(reap::GROUPS))
 }
 
 /// Makes a v2 group hand its controllers on, which it only may while no process is in it directly.

@@ -53,22 +53,25 @@ fn write_existing(path: &Path, value: &str) -> bool {
     path.exists() && write(path, value).is_ok()
 }
 
-/// Processes in the group and below it, where a job may have made groups.
-fn processes(directory: &Path) -> Vec<Pid> {
+/// Processes in the group itself.
+pub(crate) fn own_processes(directory: &Path) -> Vec<Pid> {
     let text = fs::read_to_string(directory.join("cgroup.procs")).unwrap_or_default();
     // Zero stands for a process of another pid namespace, which cannot be one of ours.
-    let mut found: Vec<Pid> = text
-        .lines()
-        .filter_map(|line| line.parse().ok())
-        .filter_map(Pid::from_raw)
-        .collect();
+    let numbers = text.lines().filter_map(|line| line.parse().ok());
+    numbers.filter_map(Pid::from_raw).collect()
+}
+
+/// Processes in the group and below it, where a job may have made groups.
+pub(crate) fn processes(directory: &Path) -> Vec<Pid> {
+    let mut found = own_processes(directory);
     for below in subgroups(directory) {
         found.extend(processes(&below));
     }
     found
 }
 
-fn subgroups(directory: &Path) -> Vec<PathBuf> {
+/// Groups directly in the group.
+pub(crate) fn subgroups(directory: &Path) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(directory) else {
         return Vec::new();
     };

@@ -13,6 +13,7 @@ const LIMITS: Limits = Limits {
     cpu_millis: 1500,
     memory_bytes: 64 << 20,
     pids: 100,
+    disk: None,
 };
 
 fn show(mountinfo: &str, cgroup: &str, exists: &dyn Fn(&Path) -> bool) -> String {
@@ -60,6 +61,7 @@ fn v2_writes_its_limits_and_reads_its_counters() {
         ("memory.events", "low 0\noom 3\noom_kill 2\n"),
         ("cpu.stat", "usage_usec 7\nuser_usec 5\n"),
         ("pids.events", "max 9\n"),
+        ("pids.peak", "55\n"),
     ] {
         fs::write(group.join(file), text).expect("a counter");
     }
@@ -68,6 +70,8 @@ fn v2_writes_its_limits_and_reads_its_counters() {
         cpu_ns: 7000,
         oom_kills: 2,
         pids_refused: 9,
+        pids_peak: 55,
+        ..Usage::default()
     };
     assert_eq!(backend.usage("job"), expected);
 }

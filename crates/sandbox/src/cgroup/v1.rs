@@ -85,6 +85,7 @@ impl Backend for V1 {
         }
         if let Some(pids) = self.pids.as_ref().map(|base| base.join(id)) {
             usage.pids_refused = keyed(&pids, "pids.events", "max");
+            usage.pids_peak = number(&pids, "pids.peak");
         }
         usage
     }
@@ -94,6 +95,7 @@ impl Backend for V1 {
             cpu: self.cpu.is_some(),
             memory: self.memory.is_some(),
             pids: self.pids.is_some(),
+            disk: false,
             kill: self.unified.is_some(),
         }
     }

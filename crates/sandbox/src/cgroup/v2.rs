@@ -17,19 +17,24 @@ pub(super) struct V2 {
 }
 
 impl V2 {
-    /// Prepares `base`, whose parent hands on `controllers` (the text of `cgroup.controllers`).
-    pub(super) fn prepare(base: &Path, controllers: &str) -> Result<Self, Failure> {
+    /// What `controllers` (the text of `cgroup.controllers`) allows in `base`.
+    pub(super) fn over(base: &Path, controllers: &str) -> Self {
         let has = |name: &str| {
             controllers
                 .split_whitespace()
                 .any(|controller| controller == name)
         };
-        let this = Self {
+        Self {
             base: base.to_owned(),
             cpu: has("cpu"),
             memory: has("memory"),
             pids: has("pids"),
-        };
+        }
+    }
+
+    /// Prepares `base`, whose parent hands on `controllers` (the text of `cgroup.controllers`).
+    pub(super) fn prepare(base: &Path, controllers: &str) -> Result<Self, Failure> {
+        let this = Self::over(base, controllers);
         make(base)?;
         for (wanted, name) in [(this.cpu, "+cpu"), (this.memory, "+memory"), (this.pids, "+pids")] {
             if wanted {
@@ -80,6 +85,8 @@ impl Backend for V2 {
             cpu_ns: keyed(&group, "cpu.stat", "usage_usec") * 1000,
             oom_kills: keyed(&group, "memory.events", "oom_kill"),
             pids_refused: keyed(&group, "pids.events", "max"),
+            pids_peak: number(&group, "pids.peak"),
+            ..Usage::default()
         }
     }
 
@@ -88,6 +95,7 @@ impl Backend for V2 {
             cpu: self.cpu,
             memory: self.memory,
             pids: self.pids,
+            disk: false,
             kill: true,
         }
     }

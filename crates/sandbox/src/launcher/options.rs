@@ -6,6 +6,7 @@ use crate::errors::LauncherError;
 use crate::limits::{DEFAULT_ID_BASE, IDS_PER_SANDBOX};
 use crate::net::Outside;
 use crate::overlay::Assembly;
+use crate::record::Stage;
 
 /// How a launcher is to work.
 #[derive(Debug, Clone)]
@@ -21,6 +22,11 @@ pub struct LauncherOptions {
     pub network: bool,
     /// What of the outside is closed to jobs.
     pub outside: Outside,
+    /// Where disks of sandboxes are made ahead, on the same file system as the work directories; `None` for sandboxes
+    /// without disks of their own.
+    pub disks: Option<PathBuf>,
+    /// Told of each stage a sandbox enters, once it is on record.
+    pub observer: Option<fn(Stage)>,
     /// How roots are assembled; `None` for the best way this kernel has.
     pub assembly: Option<Assembly>,
 }
@@ -34,6 +40,8 @@ impl LauncherOptions {
             id_ranges: 64,
             network: true,
             outside: Outside::default(),
+            disks: None,
+            observer: None,
             assembly: None,
         }
     }

@@ -128,6 +128,14 @@ pub(super) fn load(text: &str) -> Result<(), LauncherError> {
     }
 }
 
+/// Whether a table of this name is loaded; without `nft` there is none.
+pub(super) fn loaded(table: &str) -> bool {
+    let listed = |family| nft(&format!("list table {family} {table}\n"));
+    ["inet", "bridge"]
+        .into_iter()
+        .any(|family| matches!(listed(family), Ok(Ok(()))))
+}
+
 /// Where it is when the agent's PATH has no place for it.
 const PROGRAMS: [&str; 3] = ["nft", "/usr/sbin/nft", "/sbin/nft"];
 

@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{Mode, OFlags, openat};
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsconfig_set_fd, fsconfig_set_flag,
     fsconfig_set_string, fsmount, fsopen,
@@ -19,7 +19,7 @@ pub(super) fn assemble(stack: &Stack<'_>, userns: BorrowedFd<'_>) -> Result<Owne
     // Kept open until the overlay exists: a detached mount that nobody holds is dissolved.
     let mut trees = Vec::with_capacity(stack.layers.len());
     for layer in stack.layers {
-        let tree = layer_tree(layer, userns)?;
+        let tree = layer_tree(stack.base(), layer, userns)?;
         fsconfig_set_fd(context, "lowerdir+", &tree)
             .doing(|| format!("adding layer {} by descriptor", layer.path.display()))?;
         trees.push(tree);
@@ -27,7 +27,7 @@ pub(super) fn assemble(stack: &Stack<'_>, userns: BorrowedFd<'_>) -> Result<Owne
     for (key, name) in [("upperdir", UPPER), ("workdir", WORK)] {
         let path = stack.writable.join(name);
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        rustix::fs::open(&path, flags, Mode::empty())
+        openat(stack.base(), &path, flags, Mode::empty())
             .and_then(|directory| fsconfig_set_fd(context, key, &directory))
             .doing(|| format!("setting {key} to {}", path.display()))?;
     }

@@ -24,17 +24,24 @@ use crate::root;
 
 /// Where the directory of the writable layer is attached on the stage.
 const WRITABLE: &str = "w";
+/// Where the sandbox's own disk is attached on the stage.
+const DISK: &str = "d";
 /// Where the overlay is attached on the stage.
 const ROOT: &str = "r";
 
 pub(super) fn assemble(point: &Path, stack: &Stack<'_>, userns: BorrowedFd<'_>) -> Result<OwnedFd, Failure> {
     let stage = Stage::put_up(point)?;
+    if let Some(disk) = stack.disk {
+        // Only what is attached can be copied from, on kernels that come here.
+        stage.attach(disk, DISK, Path::new("disk"))?;
+    }
     for (number, layer) in stack.layers.iter().enumerate() {
-        let tree = layer_tree(layer, userns)?;
+        let tree = layer_tree(stack.base(), layer, userns)?;
         stage.attach(&tree, &number.to_string(), &layer.path)?;
     }
     // The directory of both, because the kernel wants them on one mount.
-    let writable = detached_copy(stack.writable).doing(|| format!("opening {}", stack.writable.display()))?;
+    let writable = detached_copy(stack.base(), stack.writable)
+        .doing(|| format!("opening {}", stack.writable.display()))?;
     stage.attach(&writable, WRITABLE, stack.writable)?;
     stage.place(ROOT)?;
     // Device nodes in an image or made by a job must stay dead. No nosuid: sudo in images works, within the sandbox.
@@ -95,7 +102,7 @@ impl Stage {
     }
 
     /// Attaches a detached mount at a mount point of its own.
-    pub(super) fn attach(&self, tree: &OwnedFd, name: &str, path: &Path) -> Result<(), Failure> {
+    pub(super) fn attach(&self, tree: impl AsFd, name: &str, path: &Path) -> Result<(), Failure> {
         self.place(name)?;
         root::attach(tree, &self.mount, name).doing(|| format!("attaching layer {}", path.display()))
     }

@@ -113,6 +113,7 @@ fn an_assembly_by_path_leaves_nothing_attached_whether_it_fails_or_not() {
     let stack = Stack {
         layers: &layers,
         writable: &writable,
+        disk: None,
     };
     in_a_thread(|| {
         root::leave_mount_namespace().expect("a mount namespace");

@@ -39,20 +39,27 @@ pub(super) const READY: &[u8] = b"ready";
 /// Starts one sandbox; when it fails, nothing of it runs any more.
 pub(super) fn start(
     request: &StartRequest,
-    beside: Option<&OwnedFd>,
+    given: &[OwnedFd],
     assembler: &Assembler,
     init: fn(Init) -> i32,
 ) -> Result<Started, Failure> {
+    let (beside, disk) = match (request.beside, given) {
+        (false, disk) => (None, disk.first()),
+        (true, [sandbox, disk @ ..]) => (Some(sandbox), disk.first()),
+        (true, []) => {
+            return Err(io::Error::from(io::ErrorKind::InvalidData)).doing(|| "taking the sandbox over");
+        }
+    };
+    let disk = disk.map(AsFd::as_fd);
     let (setup, setup_child) = wire::packet_pair().doing(|| "making the set-up socket")?;
     let (channel, channel_child) = wire::stream_pair().doing(|| "making the channel")?;
     let groups = open_groups(&request.placement)?;
     let clone_into = groups.clone_into.as_ref().map(AsFd::as_fd);
-    let cloned = match (request.beside, beside) {
+    let cloned = match beside {
         // SAFETY: the zygote is single-threaded by contract of `serve`.
-        (false, None) => unsafe { sys::clone_into_namespaces(clone_into) },
+        None => unsafe { sys::clone_into_namespaces(clone_into) },
         // SAFETY: as above.
-        (true, Some(sandbox)) => unsafe { sys::clone_beside(sandbox.as_fd(), clone_into) },
-        (true, None) | (false, Some(_)) => Err(io::Error::from(io::ErrorKind::InvalidData)),
+        Some(sandbox) => unsafe { sys::clone_beside(sandbox.as_fd(), clone_into) },
     };
     let cloned = cloned.doing(|| "cloning into new namespaces")?;
     let (pid, pidfd) = match cloned {
@@ -63,7 +70,7 @@ pub(super) fn start(
         Cloned::Parent { pid, pidfd } => (pid, pidfd),
     };
     drop((setup_child, channel_child, groups));
-    let equipped = equip(request, assembler, pid, setup.as_fd());
+    let equipped = equip(request, disk, assembler, pid, setup.as_fd());
     match equipped {
         Ok(userns) => Ok(Started {
             pid,
@@ -97,6 +104,7 @@ fn open_groups(placement: &Placement) -> Result<Groups, Failure> {
 
 fn equip(
     request: &StartRequest,
+    disk: Option<BorrowedFd<'_>>,
     assembler: &Assembler,
     pid: i32,
     setup: BorrowedFd<'_>,
@@ -115,6 +123,7 @@ fn equip(
     let stack = Stack {
         layers: &request.layers,
         writable: &request.writable,
+        disk,
     };
     let root = assembler.assemble(&stack, userns.as_fd())?;
     let helper = overlay::read_only_file(&request.helper)?;
