@@ -149,7 +149,7 @@ fn check_shape(file: &SourceFile, report: &mut Report) {
     }
 }
 
-/// Support packages, `tests` folders, `tests.rs` and files declared under `#[cfg(test)]` hold test code only.
+/// Support packages, `tests` and `examples` folders, `tests.rs` and files declared under `#[cfg(test)]` are not shipped.
 fn is_test_code(path: &Path, declared: &BTreeSet<PathBuf>) -> bool {
     let support = [
         "testkit",
@@ -161,7 +161,11 @@ fn is_test_code(path: &Path, declared: &BTreeSet<PathBuf>) -> bool {
         "fuzz",
     ];
     support.iter().any(|folder| path.starts_with(folder))
-        || path.components().any(|part| part.as_os_str() == "tests")
+        || path.components().any(|part| {
+            ["tests", "examples"]
+                .iter()
+                .any(|folder| part.as_os_str() == *folder)
+        })
         || path.file_name().is_some_and(|name| name == "tests.rs")
         || path.ancestors().any(|ancestor| declared.contains(ancestor))
 }

@@ -8,8 +8,9 @@
 
 use std::fs::{self, DirBuilder, File, Permissions};
 use std::io::{self, Write};
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, chown, fchown};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::failure::{Doing, Failure};
 use crate::limits::IDS_PER_SANDBOX;
@@ -23,9 +24,13 @@ const OVERLAY_ATTRIBUTES: &str = "trusted.overlay.";
 /// Longest list of attribute names that is looked at; a longer one is not only overlayfs's.
 const ATTRIBUTE_NAMES: usize = 512;
 
-/// Fills the fresh writable layer; returns whether the files of `/etc` are written.
-pub(super) fn write(request: &StartRequest) -> Result<bool, Failure> {
-    let upper = request.writable.join(UPPER);
+/// Fills the fresh writable layer, which is on `disk` if there is one; returns whether the files of `/etc` are written.
+pub(super) fn write(request: &StartRequest, disk: Option<BorrowedFd<'_>>) -> Result<bool, Failure> {
+    // The disk has no place among the mounts, only a descriptor; an absolute path replaces what it is joined to.
+    let top = disk.map_or_else(PathBuf::new, |disk| {
+        PathBuf::from(format!("/proc/self/fd/{}", disk.as_raw_fd()))
+    });
+    let upper = top.join(&request.writable).join(UPPER);
     let make = |name: &str| {
         like_the_images(&request.layers, name, &upper, request.first_id)
             .doing(|| format!("making /{name} of the writable layer"))

@@ -110,7 +110,11 @@ fn equip(
     setup: BorrowedFd<'_>,
 ) -> Result<OwnedFd, Failure> {
     // The child makes its network namespace meanwhile, on another processor if there is one.
-    let go = if presets::write(request)? { GO_WITH_ETC } else { GO };
+    let go = if presets::write(request, disk)? {
+        GO_WITH_ETC
+    } else {
+        GO
+    };
     if !request.beside {
         let map = format!("0 {} {IDS_PER_SANDBOX}\n", request.first_id);
         for file in ["uid_map", "gid_map"] {
