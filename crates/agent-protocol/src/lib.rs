@@ -2,10 +2,12 @@
 //! log bytes travel as they are. Every message under a lease carries the fencing number of its claim, so that a late
 //! agent is refused by number, not by time.
 
+pub mod egress;
 pub mod limits;
 pub mod messages;
 pub mod sealed;
 
+pub use egress::{EgressEntry, EgressReport, EgressVerdict};
 pub use messages::{
     ArtifactHeader, ArtifactStored, Assignment, ClaimReply, ClaimRequest, FinishRequest, Heartbeat,
     HeartbeatReply, JobSpec, Lease, LogAck, LogHeader, Refusal, RefusalCode, Source, StepReport, StepSpec,

@@ -12,3 +12,5 @@ pub const CONTROL_BYTES: usize = 32 * 1024 * 1024;
 pub const LOG_CHUNK_BYTES: usize = airlock_domain::limits::LOG_CHUNK_BYTES;
 /// One artifact file: CircleCI's limit of 3 GB.
 pub const ARTIFACT_BYTES: u64 = 3 * 1024 * 1024 * 1024;
+/// Places in one slice's record of connections: more than a person reads.
+pub const EGRESS_ENTRIES: usize = 4_096;

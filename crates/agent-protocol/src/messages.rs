@@ -5,7 +5,7 @@ use airlock_domain::state::{SliceStatus, StepStatus};
 use airlock_domain::{AgentId, ArtifactId, JobId, PipelineId, Timestamp, WorkflowId};
 use serde::{Deserialize, Serialize};
 
-use crate::SecretValue;
+use crate::{EgressReport, SecretValue};
 
 /// The claim that a message belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -242,6 +242,9 @@ pub struct FinishRequest {
     pub reason: Option<String>,
     /// What it used.
     pub usage: Usage,
+    /// Who it spoke to.
+    #[serde(default)]
+    pub egress: EgressReport,
 }
 
 /// What a slice used.

@@ -15,6 +15,7 @@ mod agent;
 mod artifacts;
 mod checkout;
 mod doors;
+mod egress;
 mod environment;
 mod images;
 mod inside;

@@ -4,10 +4,11 @@
 
 use std::sync::Arc;
 
-use airlock_agent_protocol::{Assignment, FinishRequest, JobSpec, StepSpec, Usage};
+use airlock_agent_protocol::{Assignment, EgressReport, FinishRequest, JobSpec, StepSpec, Usage};
 use airlock_domain::state::{SliceStatus, StepStatus};
 use airlock_sandbox::Sandbox;
 
+use crate::egress;
 use crate::leash::{Leash, keep_alive};
 use crate::limits;
 use crate::link::{Lost, ServerLink, until_answered};
@@ -45,6 +46,10 @@ pub(crate) async fn run(
         () = leash.fenced() => None,
         outcome = execute(&here, &spec, &own_wire, &mut reporter, &mut held) => Some(outcome),
     };
+    let egress = match &outcome {
+        Some(_) => connections(held.as_ref(), &spec, &mut reporter).await,
+        None => EgressReport::default(),
+    };
     let usage = destroy(held).await;
     let Some((status, reason)) = outcome else {
         tracing::warn!(job = %lease.job, slice = lease.slice, fence = lease.fence, "fenced; sandbox destroyed");
@@ -56,7 +61,7 @@ pub(crate) async fn run(
         tokio::time::sleep(limits::SHUTDOWN_REPORT).await;
     };
     tokio::select! {
-        () = report(wire(), reporter, status, reason, usage) => {}
+        () = report(wire(), reporter, End { status, reason, usage, egress }) => {}
         () = patience => {
             tracing::warn!(job = %lease.job, slice = lease.slice, "shut down before the server took the report");
         }
@@ -64,9 +69,46 @@ pub(crate) async fn run(
     drop(beats);
 }
 
+/// Reads who the job spoke to, and shows it as the last step of its log if it spoke to anybody.
+async fn connections(
+    sandbox: Option<&Arc<Sandbox>>,
+    spec: &JobSpec,
+    reporter: &mut Reporter,
+) -> EgressReport {
+    let Some(sandbox) = sandbox.map(Arc::clone) else {
+        return EgressReport::default();
+    };
+    let flows = tokio::task::spawn_blocking(move || sandbox.flows());
+    let report = egress::report(flows.await.unwrap_or_default());
+    if !report.is_empty() {
+        let number = u32::try_from(spec.steps.len() + 1).unwrap_or(u32::MAX);
+        let step = reporter.begin(number, "Network connections", false);
+        let names: Vec<&str> = spec.steps.iter().map(|step| step.name.as_str()).collect();
+        for line in egress::table(&report, &names) {
+            step.log().line(&line);
+        }
+        step.end(StepStatus::Success, None, None);
+    }
+    report
+}
+
+/// How a slice ended, with all that is told of it.
+struct End {
+    status: SliceStatus,
+    reason: Option<String>,
+    usage: Usage,
+    egress: EgressReport,
+}
+
 /// Delivers what is left and the finish itself.
-async fn report(wire: Wire, reporter: Reporter, status: SliceStatus, reason: Option<String>, usage: Usage) {
+async fn report(wire: Wire, reporter: Reporter, end: End) {
     let lease = wire.lease;
+    let End {
+        status,
+        reason,
+        usage,
+        egress,
+    } = end;
     let (status, reason) = match reporter.drain().await {
         Ok(()) => (status, reason),
         Err(Lost::Fenced) => return,
@@ -83,6 +125,7 @@ async fn report(wire: Wire, reporter: Reporter, status: SliceStatus, reason: Opt
         status,
         reason,
         usage,
+        egress,
     };
     match until_answered(&wire.leash, || wire.link.finish(request.clone())).await {
         Ok(()) => tracing::info!(job = %lease.job, slice = lease.slice, %status, "slice finished"),

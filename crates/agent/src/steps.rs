@@ -219,6 +219,7 @@ impl<'a> Steps<'a> {
     async fn attempt(&mut self, name: &str, running: &RunningStep, start: StartStep) -> (Verdict, bool) {
         let number = start.step;
         let before = self.sandbox.usage();
+        self.sandbox.mark(number);
         self.spun_up.inside.listen(number, running.log());
         self.spun_up.voice.speak_into(Some(running.log().clone()));
         let ended = match self.spun_up.inside.send(ToInit::StartStep(start)).await {

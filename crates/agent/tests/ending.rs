@@ -201,3 +201,49 @@ async fn what_the_machine_does_not_have_is_one_clear_error() {
     );
     machine.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_the_job_spoke_to_ends_its_log_and_is_told() {
+    let machine = Machine::with_network();
+    // Nothing leaves the machine: both are closed to every job.
+    let knock = |address: &str| format!("nc -w 5 {address} 80 < /dev/null || true");
+    let assignment = job(
+        21,
+        vec![
+            run("quiet", "true"),
+            run("metadata", &knock("169.254.169.254")),
+            run("private", &knock("192.168.254.1")),
+        ],
+    );
+    let finished = machine.server.run(assignment).await;
+    assert_eq!(finished.status, SliceStatus::Success, "{}", machine.server.log(0));
+    let told: Vec<(u32, String, &str)> = finished
+        .egress
+        .entries
+        .iter()
+        .map(|entry| (entry.step, entry.place(), entry.verdict.as_str()))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            (2, "169.254.169.254:80".to_owned(), "refused"),
+            (3, "192.168.254.1:80".to_owned(), "refused"),
+        ]
+    );
+    assert!(!finished.egress.incomplete);
+    let log = machine.server.log(4);
+    let lines: Vec<&str> = log.lines().collect();
+    assert!(lines[0].starts_with("STEP") && lines.len() == 3, "{log}");
+    assert!(lines[1].starts_with("metadata  169.254.169.254:80  tcp"), "{log}");
+    machine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_spoke_to_nobody_has_no_record() {
+    let machine = Machine::with_network();
+    let finished = machine.server.run(job(22, vec![run("quiet", "true")])).await;
+    assert_eq!(finished.status, SliceStatus::Success, "{}", machine.server.log(0));
+    assert!(finished.egress.is_empty());
+    assert_eq!(machine.server.ends().len(), 2);
+    machine.stop().await;
+}

@@ -104,8 +104,17 @@ impl Machine {
         Self::with_image(IMAGE, busybox_root)
     }
 
+    /// With the small image and with network.
+    pub(crate) fn with_network() -> Self {
+        Self::with(Network::Egress, IMAGE, busybox_root)
+    }
+
     /// With an image that `fill` makes.
     pub(crate) fn with_image(name: &str, fill: impl FnOnce(&Path)) -> Self {
+        Self::with(Network::None, name, fill)
+    }
+
+    fn with(network: Network, name: &str, fill: impl FnOnce(&Path)) -> Self {
         // On a disk: overlayfs does not take every file system for a writable layer.
         let dir = tempfile::tempdir_in("/var/tmp").expect("a directory");
         let root = tempfile::tempdir_in("/var/tmp").expect("a directory");
@@ -123,7 +132,7 @@ impl Machine {
             slots: Some(2),
         };
         let options = AgentOptions {
-            network: Network::None,
+            network,
             ..AgentOptions::default()
         };
         let server = Server::new(dir.path().join("agent/sandboxes"));

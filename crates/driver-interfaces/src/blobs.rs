@@ -23,6 +23,12 @@ impl BlobKey {
         Self(format!("artifacts/{job}/{artifact}"))
     }
 
+    /// Who a slice spoke to.
+    #[must_use]
+    pub fn egress(job: JobId, slice: u32) -> Self {
+        Self(format!("egress/{job}/{slice}"))
+    }
+
     /// The key as a relative path of safe characters.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -434,3 +434,36 @@ workflows:
     let broken = world.pipeline("version: 2.1\njobs: {}\n").await;
     assert_eq!(world.plane.explanation(broken).await.unwrap(), None);
 }
+
+#[tokio::test]
+async fn who_a_slice_spoke_to_is_kept_with_its_end() {
+    let world = World::new().await;
+    let config = "\
+version: 2.1
+jobs: {build: {docker: [{image: airlock/base}], steps: [{run: x}]}}
+";
+    world.pipeline(config).await;
+    let work = world.claim().await.expect("work");
+    let (job, slice) = (work.lease.job, work.lease.slice);
+    assert!(
+        world.plane.egress(job, slice).await.unwrap().is_empty(),
+        "while it runs"
+    );
+    let entry = airlock_agent_protocol::EgressEntry {
+        step: 1,
+        address: [192, 0, 2, 1].into(),
+        port: 443,
+        protocol: 6,
+        verdict: airlock_agent_protocol::EgressVerdict::Allowed,
+        connections: 1,
+        bytes_out: 100,
+        bytes_in: 200,
+    };
+    let mut request = World::finish(&work, SliceStatus::Success);
+    // More than a reader wants is refused, and the end with it.
+    request.egress.entries = vec![entry.clone(); airlock_agent_protocol::limits::EGRESS_ENTRIES + 1];
+    assert!(world.plane.agent_finish(&request).await.is_err());
+    request.egress.entries = vec![entry; 2000];
+    world.plane.agent_finish(&request).await.unwrap();
+    assert_eq!(world.plane.egress(job, slice).await.unwrap(), request.egress);
+}

@@ -268,6 +268,7 @@ impl World {
             status,
             reason: None,
             usage: Usage::default(),
+            egress: airlock_agent_protocol::EgressReport::default(),
         }
     }
 

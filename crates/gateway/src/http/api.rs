@@ -3,6 +3,7 @@
 //! name a call that the other does not have.
 
 mod airlock;
+mod egress;
 mod env_vars;
 mod explanation;
 mod files;

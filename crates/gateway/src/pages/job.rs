@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use airlock_agent_protocol::{EgressReport, EgressVerdict};
 use airlock_control_plane::ControlPlane;
 use airlock_control_plane::rows::{JobRow, SliceRow};
 use airlock_domain::plan::Executor;
@@ -45,8 +46,21 @@ struct JobPage {
     slice: u32,
     steps: Vec<StepView>,
     artifacts: Vec<ArtifactLink>,
+    places: Vec<Place>,
+    /// Connections that are not among the places; 0 for none.
+    places_beyond: u64,
+    places_incomplete: bool,
     facts: Vec<Fact>,
     started: Option<Moment>,
+}
+
+/// Where the slice connected to.
+struct Place {
+    place: String,
+    protocol: String,
+    refused: bool,
+    /// How often and how much, or that it was refused.
+    words: String,
 }
 
 /// Why the job is as it is, and what to do about it.
@@ -116,6 +130,7 @@ pub(crate) async fn show(
         on: row.index == slice,
     };
     let artifacts = state.plane.artifacts(job.id).await?.into_iter();
+    let egress = state.plane.egress(job.id, slice).await?;
     let page = JobPage {
         shell: Shell::new(title, "pipelines", &viewer).live(channels).with_logs(),
         id: job.id,
@@ -151,10 +166,42 @@ pub(crate) async fn show(
                 slice: row.slice,
             })
             .collect(),
+        places_beyond: egress.beyond,
+        places_incomplete: egress.incomplete && !egress.is_empty(),
+        places: places(&egress),
         facts: facts(&state.plane, &job, slice).await?,
         started: job.started_at.map(|at| Moment::new(at, now)),
     };
     answer_living!(&headers, page)
+}
+
+/// Places with what all steps did there, refused ones first.
+fn places(report: &EgressReport) -> Vec<Place> {
+    let mut sums: BTreeMap<(bool, String, String), (u64, u64, u64)> = BTreeMap::new();
+    for entry in &report.entries {
+        let allowed = entry.verdict == EgressVerdict::Allowed;
+        let sum = sums
+            .entry((allowed, entry.place(), entry.protocol_name()))
+            .or_default();
+        sum.0 += entry.connections;
+        sum.1 += entry.bytes_out;
+        sum.2 += entry.bytes_in;
+    }
+    let mut places = Vec::with_capacity(sums.len());
+    for ((allowed, place, protocol), (count, sent, received)) in sums {
+        let words = if allowed {
+            format!("{count} × · {} sent · {} received", size(sent), size(received))
+        } else {
+            format!("refused, {count} ×")
+        };
+        places.push(Place {
+            place,
+            protocol,
+            refused: !allowed,
+            words,
+        });
+    }
+    places
 }
 
 /// The slice one came for: the first that went wrong, else the first that runs, else the first.

@@ -217,6 +217,13 @@ async fn read_back(program: &Caller, build: &str, number: u64) {
         .expect(200)
         .json();
     schema::check("GET", "/airlock/job/{id}", 200, &body);
+    let egress = program
+        .get(&format!("/api/v2/airlock/job/{build}/egress"))
+        .await
+        .expect(200)
+        .json();
+    schema::check("GET", "/airlock/job/{id}/egress", 200, &egress);
+    assert_eq!(egress["items"], json!([]), "this one spoke to nobody");
     let steps = body["slices"][0]["steps"].as_array().expect("steps");
     assert_eq!(steps.len(), 2);
     assert_eq!(

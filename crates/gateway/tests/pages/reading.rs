@@ -349,6 +349,11 @@ async fn a_failed_step_stands_open_at_what_went_wrong() {
         .says("href=\"#s1-L2\">Line 2 of “make all”</a>");
     let page = page
         .says("step &#39;make all&#39; exited with code 101")
+        .says("203.0.113.9:443/tcp")
+        .says("3 × · 12 kB sent · 67 MB received")
+        .says("169.254.169.254:80/tcp")
+        .says("refused, 3 ×")
+        .says("2 more connections to other places are not listed.")
         .says("out/report.txt")
         .says("5 B");
     assert!(!page.text.contains("fine</span>"));

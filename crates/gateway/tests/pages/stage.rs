@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use airlock_agent_protocol::{
-    ArtifactHeader, Assignment, ClaimRequest, FinishRequest, LogHeader, PROTOCOL_VERSION, StepReport, Usage,
+    ArtifactHeader, Assignment, ClaimRequest, EgressEntry, EgressReport, EgressVerdict, FinishRequest,
+    LogHeader, PROTOCOL_VERSION, StepReport, Usage,
 };
 use airlock_backends::{BlobKeyMaterial, FileBlobs, ProcessBus};
 use airlock_control_plane::agents::ArtifactBody;
@@ -359,7 +360,30 @@ impl Stage {
             status,
             reason: reason.map(str::to_owned),
             usage: Usage::default(),
+            egress: spoke_to(),
         };
         self.plane.agent_finish(&request).await.expect("taken");
+    }
+}
+
+/// Who every slice on this stage spoke to.
+fn spoke_to() -> EgressReport {
+    let entry = |address: [u8; 4], port, verdict| EgressEntry {
+        step: 1,
+        address: address.into(),
+        port,
+        protocol: 6,
+        verdict,
+        connections: 3,
+        bytes_out: 12_345,
+        bytes_in: 67_890_123,
+    };
+    EgressReport {
+        entries: vec![
+            entry([203, 0, 113, 9], 443, EgressVerdict::Allowed),
+            entry([169, 254, 169, 254], 80, EgressVerdict::Refused),
+        ],
+        beyond: 2,
+        incomplete: true,
     }
 }

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::paging::Page;
 use super::shapes::Shape;
-use super::{airlock, env_vars, explanation, files, follow, jobs, orbs, pipelines, workflows};
+use super::{airlock, egress, env_vars, explanation, files, follow, jobs, orbs, pipelines, workflows};
 use crate::http::limits;
 use crate::http::state::State;
 
@@ -242,6 +242,14 @@ pub static ROUTES: &[Route] = &[
         200,
         json::<jobs::JobDetail>(),
         || get(jobs::detail),
+    ),
+    route(
+        "GET",
+        "/airlock/job/{id}/egress",
+        "Who each slice of a job spoke to",
+        200,
+        json::<egress::Egress>(),
+        || get(egress::show),
     ),
     route(
         "GET",
