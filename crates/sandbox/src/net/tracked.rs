@@ -94,7 +94,8 @@ pub(super) fn listen_to_refusals() -> io::Result<(OwnedFd, u16)> {
                 netlink.batchless(configure(LOG_THRESHOLD, &1_u32.to_be_bytes()))?;
                 return Ok((netlink.into_socket(), group));
             }
-            Err(error) if error.raw_os_error() == Some(libc::EBUSY) => taken = error,
+            // The kernel calls a group that another socket has "not permitted".
+            Err(error) if matches!(error.raw_os_error(), Some(libc::EBUSY | libc::EPERM)) => taken = error,
             Err(error) => return Err(error),
         }
     }
@@ -231,6 +232,13 @@ mod tests {
         let bytes = forget(&one.tuple).finish(0);
         let message = messages(&bytes).next().expect("one").expect("whole");
         assert_eq!(parse(message.body).expect("the same").connection, one.connection);
+    }
+
+    #[test]
+    fn two_listeners_have_groups_of_their_own() {
+        let (_one, first) = listen_to_refusals().expect("a group");
+        let (_other, second) = listen_to_refusals().expect("another group");
+        assert_ne!(first, second);
     }
 
     #[test]
