@@ -47,16 +47,15 @@ struct JobPage {
     steps: Vec<StepView>,
     artifacts: Vec<ArtifactLink>,
     places: Vec<Place>,
-    /// Connections that are not among the places; 0 for none.
-    places_beyond: u64,
-    places_incomplete: bool,
+    /// What is missing among the places.
+    places_note: Option<String>,
     facts: Vec<Fact>,
     started: Option<Moment>,
 }
 
 /// Where the slice connected to.
 struct Place {
-    place: String,
+    address: String,
     protocol: String,
     refused: bool,
     /// How often and how much, or that it was refused.
@@ -166,8 +165,13 @@ pub(crate) async fn show(
                 slice: row.slice,
             })
             .collect(),
-        places_beyond: egress.beyond,
-        places_incomplete: egress.incomplete && !egress.is_empty(),
+        places_note: match (egress.beyond, egress.incomplete) {
+            (0, false) => None,
+            (0, true) => Some("Not every connection could be seen.".to_owned()),
+            (beyond, _) => Some(format!(
+                "{beyond} more connections to other places are not listed."
+            )),
+        },
         places: places(&egress),
         facts: facts(&state.plane, &job, slice).await?,
         started: job.started_at.map(|at| Moment::new(at, now)),
@@ -195,7 +199,7 @@ fn places(report: &EgressReport) -> Vec<Place> {
             format!("refused, {count} ×")
         };
         places.push(Place {
-            place,
+            address: place,
             protocol,
             refused: !allowed,
             words,
