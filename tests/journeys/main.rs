@@ -4,6 +4,7 @@
 //! `cargo build -p airlock-app`; `cargo xtask test` does it by itself.
 
 mod browser;
+mod config;
 mod language_server;
 mod local_run;
 mod orbs;

@@ -140,7 +140,12 @@ fn carry_out(stage: &Stage) -> Result<()> {
 }
 
 fn cargo(arguments: &[&str]) -> Result<()> {
-    let status = Command::new(metadata::cargo())
+    let mut command = Command::new(metadata::cargo());
+    if std::env::var_os("AIRLOCK_CORPUS").is_none() && !metadata::root().join("../shared/corpus").is_dir() {
+        println!("no real configs at ../shared/corpus: tests that read them are left out");
+        command.env("AIRLOCK_WITHOUT_CORPUS", "1");
+    }
+    let status = command
         .args(arguments)
         .current_dir(metadata::root())
         // A snapshot that differs is a failure, never a file to accept.

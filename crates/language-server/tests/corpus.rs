@@ -1,25 +1,22 @@
 //! Real configs, read where they lie: everything can be asked at any place of them, and renaming what they define changes
-//! nothing but names. The folder is `AIRLOCK_CORPUS`, or `../shared/corpus` beside the checkout; without it the tests say
-//! so and end.
+//! nothing but names. Where they lie is in [`crate::corpus_folder`].
 
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
+use crate::corpus_folder::corpus_folder;
 use crate::editor::{Editor, byte, position};
 
 /// Bytes between two places that are asked about.
 const STRIDE: usize = 397;
 
 fn configs() -> Vec<(PathBuf, String)> {
-    let named = std::env::var_os("AIRLOCK_CORPUS").map(PathBuf::from);
-    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/corpus");
-    let folder = named.unwrap_or(beside).join("configs");
-    let Ok(entries) = std::fs::read_dir(&folder) else {
-        let _ = writeln!(std::io::stderr(), "skipped: no configs at {}", folder.display());
+    let Some(corpus) = corpus_folder() else {
         return Vec::new();
     };
+    let entries = std::fs::read_dir(corpus.join("configs")).expect("the configs are there");
     let mut files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
     files.sort();
     files

@@ -5,6 +5,8 @@
 mod arbitrary;
 mod completion;
 mod corpus;
+#[path = "../../yaml-tree/tests/corpus_folder.rs"]
+mod corpus_folder;
 mod diagnostics;
 mod editor;
 mod fixes;

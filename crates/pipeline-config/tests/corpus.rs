@@ -1,30 +1,12 @@
 //! Real configs, read where they lie: none makes the compiler panic, and what YAML takes as a whole is never called broken
-//! YAML. The folder is `AIRLOCK_CORPUS`, or `../shared/corpus` beside the checkout; without it the test says so and ends.
+//! YAML. Where they lie is in [`crate::corpus_folder`].
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use airlock_pipeline_config::{Source, compile, needs, render};
 
+use crate::corpus_folder::corpus_folder;
 use crate::inputs;
-
-/// The folder; a test that gets none has said so.
-pub(crate) fn corpus() -> Option<PathBuf> {
-    let named = std::env::var_os("AIRLOCK_CORPUS").map(PathBuf::from);
-    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/corpus");
-    let promised = named.is_some() || beside.parent().is_some_and(Path::is_dir);
-    let found = named.unwrap_or(beside);
-    if !found.is_dir() {
-        assert!(!promised, "there should be real configs at {}", found.display());
-        // Shown with `--nocapture`; a machine without the corpus has nothing to compare with.
-        let _ = writeln!(
-            std::io::stderr(),
-            "skipped: no corpus at AIRLOCK_CORPUS or ../shared/corpus"
-        );
-        return None;
-    }
-    Some(found)
-}
 
 pub(crate) fn yaml_files(folder: &Path, found: &mut Vec<PathBuf>) {
     let Ok(entries) = std::fs::read_dir(folder) else {
@@ -45,7 +27,7 @@ pub(crate) fn yaml_files(folder: &Path, found: &mut Vec<PathBuf>) {
 
 #[test]
 fn no_config_makes_the_compiler_panic() {
-    let Some(root) = corpus() else { return };
+    let Some(root) = corpus_folder() else { return };
     let mut files = Vec::new();
     yaml_files(&root, &mut files);
     files.sort();

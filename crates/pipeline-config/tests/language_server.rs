@@ -5,17 +5,14 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use airlock_pipeline_config::{Diagnostic, Source, compile};
 use serde_json::Value;
 
+use crate::corpus_folder::corpus_folder;
 use crate::inputs;
 use crate::orb_folder::OrbFolder;
-
-fn corpus() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/corpus")
-}
 
 /// What the language server says: nothing, a note, or an error. A case may also not be about configs at all.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -88,11 +85,11 @@ fn completed(text: &str) -> String {
     out
 }
 
-fn compiled(text: &str) -> Vec<Diagnostic> {
+fn compiled(text: &str, corpus: &Path) -> Vec<Diagnostic> {
     let source = Source::new("config.yml", completed(text).into_bytes());
     let mut inputs = inputs::push();
     let orbs = OrbFolder {
-        root: corpus().join("orb-dir"),
+        root: corpus.join("orb-dir"),
         shown: "orb-dir/",
     };
     inputs.orbs = orbs.gather(&source, &inputs);
@@ -106,15 +103,9 @@ fn cell(text: &str) -> String {
 #[test]
 fn every_difference_has_its_reason() {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let cases = corpus().join("cases/language-server/cases.json");
-    let Ok(cases) = std::fs::read_to_string(&cases) else {
-        // Shown with `--nocapture`; a machine without the corpus has nothing to compare with.
-        let _ = std::io::Write::write_all(
-            &mut std::io::stderr(),
-            b"skipped: no language-server cases in ../shared/corpus\n",
-        );
-        return;
-    };
+    let Some(corpus) = corpus_folder() else { return };
+    let cases = corpus.join("cases/language-server/cases.json");
+    let cases = std::fs::read_to_string(&cases).expect("the cases are there");
     let cases: Vec<Value> = serde_json::from_str(&cases).expect("the cases are JSON");
     let judged =
         std::fs::read_to_string(here.join("tests/language_server.tsv")).expect("the judgements are there");
@@ -128,7 +119,7 @@ fn every_difference_has_its_reason() {
             Some(line.name),
             "case {number}"
         );
-        let found = compiled(case["yaml"].as_str().unwrap_or_default());
+        let found = compiled(case["yaml"].as_str().unwrap_or_default(), &corpus);
         let refused = found.iter().any(Diagnostic::is_error);
         let codes: BTreeSet<&str> = found
             .iter()
@@ -266,15 +257,12 @@ const FILES: &[(&str, bool)] = &[
 
 #[test]
 fn files_that_it_calls_right_compile_and_others_do_not() {
-    let folder = corpus().join("cases/language-server");
-    if !folder.is_dir() {
-        // Said by the test of its cases.
-        return;
-    }
+    let Some(corpus) = corpus_folder() else { return };
+    let folder = corpus.join("cases/language-server");
     let refused = |file: &str| -> BTreeSet<String> {
         let text = std::fs::read_to_string(folder.join(file)).expect("the file is there");
         // The language server looks orbs up; some of them are not in the corpus.
-        let found = compiled(&text).into_iter().filter(Diagnostic::is_error);
+        let found = compiled(&text, &corpus).into_iter().filter(Diagnostic::is_error);
         let codes = found.map(|diagnostic| diagnostic.code.as_str().to_owned());
         codes.filter(|code| code != "unknown-orb").collect()
     };

@@ -7,6 +7,8 @@ mod arbitrary;
 mod bombs;
 mod cases;
 mod corpus;
+#[path = "../../yaml-tree/tests/corpus_folder.rs"]
+mod corpus_folder;
 mod examples;
 mod explain;
 mod fixes;
@@ -27,4 +29,5 @@ mod rendering;
 mod report;
 mod reports;
 mod schema;
+mod schema_mistakes;
 mod wordings;

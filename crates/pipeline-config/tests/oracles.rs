@@ -8,7 +8,7 @@ use std::path::Path;
 
 use airlock_pipeline_config::{Diagnostic, OrbReference, OrbSource, ParameterValue, Source, compile, gather};
 
-use crate::corpus::corpus;
+use crate::corpus_folder::corpus_folder;
 use crate::inputs;
 use crate::orb_folder::OrbFolder;
 
@@ -87,7 +87,7 @@ fn shown(error: &Diagnostic) -> String {
 
 #[test]
 fn real_configs_compile() {
-    let Some(root) = corpus() else { return };
+    let Some(root) = corpus_folder() else { return };
     let found = errors_of(&root, "configs");
     assert!(found.len() >= 181, "{} configs", found.len());
     let listed: BTreeMap<&str, &str> = REFUSED.into_iter().collect();
@@ -142,7 +142,7 @@ fn listed_blocks() -> BTreeMap<String, Listed> {
 
 #[test]
 fn blocks_of_the_docs_compile_but_for_the_excerpts() {
-    let Some(root) = corpus() else { return };
+    let Some(root) = corpus_folder() else { return };
     let found = errors_of(&root, "cases/docs-blocks");
     assert!(found.len() >= 153, "{} blocks", found.len());
     let listed = listed_blocks();
@@ -188,7 +188,7 @@ fn workflow_of(text: &str) -> String {
 /// What the pages leave to their readers makes whole configs of most blocks; nothing else is wrong with those.
 #[test]
 fn blocks_of_the_docs_compile_when_they_are_made_whole() {
-    let Some(root) = corpus() else { return };
+    let Some(root) = corpus_folder() else { return };
     let folder = root.join("cases/docs-blocks");
     let read = |name: &str| std::fs::read_to_string(folder.join(name)).expect("a block can be read");
     let orbs = OrbFolder {

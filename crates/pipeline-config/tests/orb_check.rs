@@ -7,7 +7,7 @@ use airlock_pipeline_config::{
     Catalogue, Diagnostic, OrbProblem, OrbReference, OrbSource, Source, check_orb, render, select,
 };
 
-use crate::corpus::corpus;
+use crate::corpus_folder::corpus_folder;
 
 /// Severity, code and line of each diagnostic.
 fn checked(text: &str) -> Vec<String> {
@@ -188,7 +188,7 @@ commands:
 /// Every published orb of the corpus was accepted by its registry.
 #[test]
 fn published_orbs_can_be_used() {
-    let Some(folder) = corpus() else { return };
+    let Some(folder) = corpus_folder() else { return };
     let folder = folder.join("orb-dir");
     let orbs = read_orbs(&folder);
     assert!(orbs.len() > 80, "only {} orbs were read", orbs.len());

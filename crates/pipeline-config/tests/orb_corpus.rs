@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 
 use airlock_pipeline_config::{Diagnostic, Source, compile, orb_references, render};
 
-use crate::corpus::{corpus, yaml_files};
+use crate::corpus::yaml_files;
+use crate::corpus_folder::corpus_folder;
 use crate::inputs;
 use crate::orb_folder::OrbFolder;
 
@@ -228,7 +229,7 @@ fn of_its_version(file: &str, text: &str) -> String {
 
 #[test]
 fn examples_of_orbs_compile() {
-    let Some(root) = corpus() else { return };
+    let Some(root) = corpus_folder() else { return };
     let files = files(&root.join("cases/orb-usage"));
     check(
         files.into_iter().map(|(file, text)| {
@@ -242,7 +243,7 @@ fn examples_of_orbs_compile() {
 
 #[test]
 fn configs_with_orbs_compile() {
-    let Some(root) = corpus() else { return };
+    let Some(root) = corpus_folder() else { return };
     let files = files(&root.join("configs"));
     let with_orbs = files.into_iter().filter(|(_, text)| text.contains("\norbs:"));
     check(with_orbs.map(|(file, text)| outcome(&root, file, &text)), 10);

@@ -6,7 +6,8 @@ use airlock_pipeline_config::{Included, PackFile, PackKind, Source, included_fil
 use airlock_yaml_tree::{Data, Layout, parse};
 use proptest::prelude::*;
 
-use crate::{corpus, pairs};
+use crate::corpus_folder::corpus_folder;
+use crate::pairs;
 
 fn files(files: &[(&str, &str)]) -> Vec<PackFile> {
     files
@@ -411,7 +412,7 @@ proptest! {
 /// Trees that projects split by hand; some are put together by scripts of their own, and all that are YAML can be packed.
 #[test]
 fn trees_of_projects_can_be_packed() {
-    let Some(root) = corpus::corpus() else { return };
+    let Some(root) = corpus_folder() else { return };
     for tree in [
         "aeternity__aeternity/config",
         "OpenLineage__OpenLineage/workflows",

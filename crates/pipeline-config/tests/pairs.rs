@@ -1,5 +1,5 @@
 //! Split configs with what CircleCI's own compiler made of them: packed and compiled here, the result must be the same
-//! as parsed YAML. Read where they lie; without the corpus the test says so and ends.
+//! as parsed YAML.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -10,7 +10,8 @@ use airlock_pipeline_config::{
 };
 use airlock_yaml_tree::{Data, Value, parse};
 
-use crate::{corpus, inputs};
+use crate::corpus_folder::corpus_folder;
+use crate::inputs;
 
 /// The files of a folder, by their path below it.
 pub(crate) fn tree(root: &Path) -> Vec<PackFile> {
@@ -149,7 +150,7 @@ fn compared(root: &Path, pair: &Path) -> Outcome {
 
 #[test]
 fn compiled_forms_are_those_of_the_original() {
-    let Some(root) = corpus::corpus() else { return };
+    let Some(root) = corpus_folder() else { return };
     let folder = root.join("pairs/openbao-vault-history");
     let mut pairs: Vec<_> = std::fs::read_dir(&folder)
         .expect("the pairs are there")

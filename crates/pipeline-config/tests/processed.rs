@@ -8,7 +8,8 @@ use airlock_pipeline_config::{Inputs, PackKind, Source, compile, gather, pack, p
 use airlock_yaml_tree::{Node, NodeKind, Span, parse};
 use serde_json::Value;
 
-use crate::{corpus, inputs, pairs};
+use crate::corpus_folder::corpus_folder;
+use crate::{inputs, pairs};
 
 fn processed(text: &str, inputs: &Inputs) -> String {
     let source = Source::new("config.yml", text.as_bytes());
@@ -421,7 +422,7 @@ fn compiled_forms_of_cases_and_examples_mean_the_same() {
 
 #[test]
 fn compiled_forms_of_real_configs_mean_the_same() {
-    let Some(root) = corpus::corpus() else { return };
+    let Some(root) = corpus_folder() else { return };
     let mut files = Vec::new();
     configs(&root.join("configs"), &mut files);
     configs(&root.join("cases/orb-usage"), &mut files);
@@ -432,7 +433,7 @@ fn compiled_forms_of_real_configs_mean_the_same() {
 
 #[test]
 fn compiled_forms_of_the_pairs_mean_the_same() {
-    let Some(root) = corpus::corpus() else { return };
+    let Some(root) = corpus_folder() else { return };
     let folder = root.join("pairs/openbao-vault-history");
     for entry in std::fs::read_dir(&folder).expect("the pairs are there") {
         let pair = entry.expect("a pair can be listed").path();

@@ -1,26 +1,29 @@
-//! The JSON Schema against the compiler: what compiles is accepted, and mistakes of shape are refused.
+//! The JSON Schemas against the compiler: what compiles is accepted, and mistakes of shape are refused.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use airlock_domain::plan::Plan;
-use airlock_pipeline_config::{Source, compile, keys};
+use airlock_pipeline_config::keys::{Judged, json_schema};
+use airlock_pipeline_config::{Source, compile};
 use airlock_yaml_tree::Data;
 use boon::{Compiler, SchemaIndex, Schemas};
 use serde_json::Value;
 
+use crate::corpus::yaml_files;
+use crate::corpus_folder::corpus_folder;
 use crate::inputs;
 use crate::orb_folder::OrbFolder;
 
-struct Validator {
+pub(crate) struct Validator {
     schemas: Schemas,
     index: SchemaIndex,
 }
 
 impl Validator {
-    fn new() -> Self {
-        let schema: Value = serde_json::from_str(&keys::json_schema()).expect("the schema is JSON");
+    pub(crate) fn new(judged: Judged) -> Self {
+        let schema: Value = serde_json::from_str(&json_schema(judged)).expect("the schema is JSON");
         let (mut schemas, mut compiler) = (Schemas::new(), Compiler::new());
         compiler
             .add_resource("schema.json", schema)
@@ -32,7 +35,7 @@ impl Validator {
     }
 
     /// Nothing, or why it is refused.
-    fn refusal(&self, config: &Value) -> Option<String> {
+    pub(crate) fn refusal(&self, config: &Value) -> Option<String> {
         self.schemas
             .validate(config, self.index)
             .err()
@@ -40,7 +43,7 @@ impl Validator {
     }
 }
 
-fn value(bytes: &[u8]) -> Value {
+pub(crate) fn value(bytes: &[u8]) -> Value {
     let parsed = airlock_yaml_tree::parse(bytes);
     parsed
         .tree
@@ -62,21 +65,7 @@ fn json(data: &Data) -> Value {
     }
 }
 
-fn yaml_files(folder: &Path, found: &mut Vec<PathBuf>) {
-    let Ok(entries) = std::fs::read_dir(folder) else {
-        return;
-    };
-    for entry in entries.flatten() {
-        let path = entry.path();
-        if path.is_dir() {
-            yaml_files(&path, found);
-        } else if path.extension().is_some_and(|extension| extension == "yml") {
-            found.push(path);
-        }
-    }
-}
-
-/// The config without the jobs that no workflow names: the compiler does not look into them.
+/// The config without what the compiler only warns of: the jobs that no workflow names.
 fn without_unused_jobs(mut config: Value, plan: &Plan) -> Value {
     let used: BTreeSet<&str> = plan
         .workflows
@@ -90,22 +79,34 @@ fn without_unused_jobs(mut config: Value, plan: &Plan) -> Value {
     config
 }
 
+/// Every config of this crate's cases, by its folder.
+pub(crate) fn cases() -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
+    yaml_files(&folder, &mut files);
+    files.retain(|path| path.ends_with("config.yml"));
+    files.sort();
+    assert!(files.len() > 20, "the cases are there");
+    files
+}
+
 #[test]
 fn what_compiles_is_accepted() {
-    let validator = Validator::new();
+    let (all, everything) = (
+        Validator::new(Judged::WhatCompiles),
+        Validator::new(Judged::Everything),
+    );
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut files = Vec::new();
-    let cases = here.join("tests/cases");
-    yaml_files(&cases, &mut files);
-    files.retain(|path| path.ends_with("config.yml"));
+    let mut files = cases();
     let own = files.len();
-    assert!(own > 20, "the cases are there");
     yaml_files(&here.join("../../examples"), &mut files);
-    yaml_files(&here.join("../../../shared/corpus/configs"), &mut files);
-    yaml_files(&here.join("../../../shared/corpus/cases"), &mut files);
-    files.sort();
+    let corpus = corpus_folder();
+    if let Some(corpus) = &corpus {
+        yaml_files(&corpus.join("configs"), &mut files);
+        yaml_files(&corpus.join("cases"), &mut files);
+    }
     let orbs = OrbFolder {
-        root: here.join("../../../shared/corpus/orb-dir"),
+        root: corpus.unwrap_or_default().join("orb-dir"),
         shown: "orb-dir/",
     };
     let (mut compiled, mut wrong) = (0, String::new());
@@ -113,7 +114,7 @@ fn what_compiles_is_accepted() {
         let bytes = std::fs::read(path).expect("a config can be read");
         let source = Source::new("config.yml", bytes.clone());
         let folder = path.parent().expect("a config stands in a folder");
-        let inputs = if path.starts_with(&cases) {
+        let inputs = if path.starts_with(here.join("tests/cases")) {
             inputs::of_case(folder)
         } else {
             let mut inputs = inputs::push();
@@ -123,14 +124,18 @@ fn what_compiles_is_accepted() {
         let (plan, _) = compile(&source, &inputs);
         let Some(plan) = plan else { continue };
         compiled += 1;
-        if let Some(reason) = validator.refusal(&without_unused_jobs(value(&bytes), &plan)) {
+        let config = value(&bytes);
+        let refusal = all
+            .refusal(&config)
+            .or_else(|| everything.refusal(&without_unused_jobs(config, &plan)));
+        if let Some(reason) = refusal {
             let _ = write!(wrong, "{}\n{reason}\n\n", path.display());
         }
     }
     assert!(compiled > own / 3 && wrong.is_empty(), "of {compiled}:\n{wrong}");
 }
 
-/// Mistakes of shape, each with the place that is told.
+/// Mistakes of shape, each with the place that is told, for the schema that judges everything.
 const REFUSED: &[(&str, &str)] = &[
     ("jobs: {}", "version"),
     ("version: 3", "/version"),
@@ -264,23 +269,36 @@ const REFUSED: &[(&str, &str)] = &[
 
 #[test]
 fn mistakes_of_shape_are_refused() {
-    let validator = Validator::new();
+    let (all, everything) = (
+        Validator::new(Judged::WhatCompiles),
+        Validator::new(Judged::Everything),
+    );
     for (config, place) in REFUSED {
-        let refusal = validator.refusal(&value(config.as_bytes()));
+        let config = value(config.as_bytes());
+        let refusal = everything.refusal(&config);
         let told = refusal.as_ref().is_some_and(|reason| reason.contains(place));
         assert!(told, "{config}\n{refusal:?}");
+        // The other schema judges nothing that may have no caller, and no workflow with a condition.
+        let may_have_no_caller = ["jobs", "commands", "executors", "orbs"]
+            .iter()
+            .any(|key| config.get(key).is_some_and(Value::is_object));
+        let has_condition = config["workflows"]["w"].get("when").is_some();
+        if !may_have_no_caller && !has_condition {
+            assert!(all.refusal(&config).is_some(), "{config}");
+        }
     }
 }
 
 #[test]
 fn the_committed_schema_is_the_printed_one() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/config-schema.json");
+    let printed = json_schema(Judged::WhatCompiles);
     if std::env::var_os("AIRLOCK_UPDATE_DOCS").is_some() {
-        std::fs::write(&path, keys::json_schema()).expect("the schema can be written");
+        std::fs::write(&path, &printed).expect("the schema can be written");
     }
     let committed = std::fs::read_to_string(&path).unwrap_or_default();
     assert!(
-        committed == keys::json_schema(),
+        committed == printed,
         "docs/config-schema.json is out of date: run this test with AIRLOCK_UPDATE_DOCS=1"
     );
 }

@@ -1,35 +1,18 @@
 //! Real files, read where they lie: every config, orb and processed config that a service took as YAML is read without an
-//! error, and what it refused is refused with a message. The folder is `AIRLOCK_CORPUS`, or `../shared/corpus` beside the
-//! checkout; where neither is named nor there, the tests say so and end.
+//! error, and what it refused is refused with a message. Where they lie is in
+//! [`crate::corpus_folder`].
 //!
 //! All 3,365 files were compared value by value with PyYAML: 3,320 agree, 38 are refused by both, 6 define an anchor
 //! twice, which PyYAML refuses and CircleCI takes, and one has a date, which stays text here. The classes behind those
 //! differences have tests in `cases/anchors.yml` and in `scalar`.
 
 use std::fmt::Write as _;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use airlock_yaml_tree::{Problem, Severity, parse};
 
+use crate::corpus_folder::corpus_folder;
 use crate::report;
-
-fn corpus() -> Option<PathBuf> {
-    let named = std::env::var_os("AIRLOCK_CORPUS").map(PathBuf::from);
-    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/corpus");
-    let promised = named.is_some() || beside.parent().is_some_and(Path::is_dir);
-    let found = named.unwrap_or(beside);
-    if !found.is_dir() {
-        assert!(!promised, "there should be real files at {}", found.display());
-        // Shown with `--nocapture`; a machine without the corpus has nothing to compare with.
-        let _ = writeln!(
-            std::io::stderr(),
-            "skipped: no corpus at AIRLOCK_CORPUS or ../shared/corpus"
-        );
-        return None;
-    }
-    Some(found)
-}
 
 fn yaml_files(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
@@ -47,7 +30,7 @@ fn yaml_files(folder: &Path, found: &mut Vec<PathBuf>) {
 
 #[test]
 fn what_is_yaml_is_read() {
-    let Some(root) = corpus() else { return };
+    let Some(root) = corpus_folder() else { return };
     let mut wrong = Vec::new();
     for folder in ["configs", "orb-dir", "pairs", "cases/orb-usage"] {
         let mut files = Vec::new();
@@ -67,7 +50,7 @@ fn what_is_yaml_is_read() {
 
 #[test]
 fn what_is_not_yaml_is_explained() {
-    let Some(root) = corpus() else { return };
+    let Some(root) = corpus_folder() else { return };
     let mut files = Vec::new();
     yaml_files(&root.join("cases/invalid-yaml"), &mut files);
     files.sort();

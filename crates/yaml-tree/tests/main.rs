@@ -6,6 +6,7 @@
 mod arbitrary;
 mod comments;
 mod corpus;
+mod corpus_folder;
 mod limits;
 mod mistakes;
 mod places;

@@ -1,19 +1,25 @@
 //! `airlock config`: the compiler on the command line.
 
 use std::collections::BTreeMap;
-use std::io::Read as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use airlock_pipeline_config::keys::{Judged, json_schema};
 use airlock_pipeline_config::{
     Inputs, PackKind, ParameterValue, PipelineValues, Source, compile, gather, needs,
 };
 use anyhow::Context as _;
 use clap::{Args, Subcommand, ValueEnum};
 
-use crate::cli::exit;
+use crate::cli::{exit, files};
 use crate::orb_places::{self, OrbPlaceArguments};
 use crate::terminal;
+
+/// Most bytes that are read of a config. The compiler refuses far smaller ones, and says how large they are.
+const MAX_READ_BYTES: usize = 64 * 1024 * 1024;
+
+/// Where a project keeps its config.
+const DEFAULT_FILE: &str = ".circleci/config.yml";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConfigCommand {
@@ -37,10 +43,12 @@ pub(crate) enum ConfigCommand {
         after_help = "Examples:\n  airlock config process .circleci/config.yml --param deploy=true --pipeline-value git.tag=v1.2.0\n  \
                       airlock config process .circleci/config.yml --format json | jq '.workflows[].jobs[].name'"
     )]
-    Process(CompileArguments),
+    Process(ProcessArguments),
     /// Print the JSON Schema of the config language, for editors.
-    #[command(after_help = "Example:\n  airlock config schema > circleci.schema.json")]
-    Schema,
+    #[command(
+        after_help = "Examples:\n  airlock config schema > circleci.schema.json\n  airlock config schema --strict > circleci.schema.json"
+    )]
+    Schema(SchemaArguments),
     /// Make one file of a config that is split over a folder.
     #[command(after_help = "Example:\n  airlock config pack .circleci/src | airlock config validate -")]
     Pack(super::pack::PackArguments),
@@ -49,7 +57,7 @@ pub(crate) enum ConfigCommand {
 #[derive(Debug, Args)]
 pub(crate) struct CompileArguments {
     /// The config; `-` reads standard input.
-    #[arg(default_value = ".circleci/config.yml")]
+    #[arg(default_value = DEFAULT_FILE)]
     pub(super) file: PathBuf,
     /// A pipeline parameter.
     #[arg(long = "param", value_name = "KEY=VALUE", value_parser = super::run::key_value)]
@@ -65,33 +73,31 @@ pub(crate) struct CompileArguments {
     tag: Option<String>,
     #[command(flatten)]
     orbs: OrbPlaceArguments,
-    /// How problems are written; `process` writes YAML, and with `json` the whole plan.
-    #[arg(long, value_enum, default_value = "text")]
-    pub(super) format: Format,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct ProcessArguments {
+    #[command(flatten)]
+    compile: CompileArguments,
+    /// What is printed: a config, or with `json` the whole plan.
+    #[arg(long, value_enum, default_value = "text")]
+    format: Form,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SchemaArguments {
+    /// Refuse mistakes also in jobs, commands and executors that nothing may call, and of which the compiler only warns.
+    #[arg(long)]
+    strict: bool,
+}
+
+/// How an answer is written that is no list of problems.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum Format {
+pub(crate) enum Form {
     /// For people.
     Text,
     /// For programs.
     Json,
-    /// For programs that collect findings: SARIF 2.1.0.
-    Sarif,
-    /// For forges that read workflow commands.
-    Github,
-}
-
-impl Format {
-    /// For commands whose answer is no list of problems: whether they answer in JSON. `otherwise` says why a format for
-    /// problems is wrong.
-    pub(super) fn is_json(self, otherwise: &'static str) -> Result<bool, exit::WrongUsage> {
-        match self {
-            Self::Text => Ok(false),
-            Self::Json => Ok(true),
-            Self::Sarif | Self::Github => Err(exit::WrongUsage(otherwise)),
-        }
-    }
 }
 
 pub(crate) fn run(command: ConfigCommand) -> anyhow::Result<ExitCode> {
@@ -100,27 +106,32 @@ pub(crate) fn run(command: ConfigCommand) -> anyhow::Result<ExitCode> {
         ConfigCommand::Explain(arguments) => super::explain::run(&arguments),
         ConfigCommand::ExplainCode(arguments) => super::validate::explain_code(&arguments),
         ConfigCommand::Process(arguments) => process(&arguments),
-        ConfigCommand::Schema => {
-            terminal::line(airlock_pipeline_config::keys::json_schema().trim_end());
+        ConfigCommand::Schema(arguments) => {
+            let judged = if arguments.strict {
+                Judged::Everything
+            } else {
+                Judged::WhatCompiles
+            };
+            terminal::line(json_schema(judged).trim_end());
             Ok(exit::OK)
         }
         ConfigCommand::Pack(arguments) => super::pack::run(&arguments, PackKind::Config),
     }
 }
 
-fn process(arguments: &CompileArguments) -> anyhow::Result<ExitCode> {
-    let json = arguments
-        .format
-        .is_json("a compiled form is no list of problems: use --format text or json")?;
-    let source = read(arguments)?;
-    let inputs = inputs(arguments, &source)?;
-    let (outcome, mut diagnostics) = if json {
-        let (plan, diagnostics) = compile(&source, &inputs);
-        let plan = plan.map(|plan| serde_json::to_string_pretty(&plan).map(|text| text + "\n"));
-        (plan.transpose().context("writing the plan")?, diagnostics)
-    } else {
-        let (processed, diagnostics) = airlock_pipeline_config::process(&source, &inputs);
-        (processed.map(|processed| processed.to_yaml()), diagnostics)
+fn process(arguments: &ProcessArguments) -> anyhow::Result<ExitCode> {
+    let source = read(&arguments.compile.file)?;
+    let inputs = inputs(&arguments.compile, &source)?;
+    let (outcome, mut diagnostics) = match arguments.format {
+        Form::Text => {
+            let (processed, diagnostics) = airlock_pipeline_config::process(&source, &inputs);
+            (processed.map(|processed| processed.to_yaml()), diagnostics)
+        }
+        Form::Json => {
+            let (plan, diagnostics) = compile(&source, &inputs);
+            let plan = plan.map(|plan| serde_json::to_string_pretty(&plan).map(|text| text + "\n"));
+            (plan.transpose().context("writing the plan")?, diagnostics)
+        }
     };
     orb_places::advice().add_to(&mut diagnostics);
     super::validate::tell(
@@ -134,19 +145,26 @@ fn process(arguments: &CompileArguments) -> anyhow::Result<ExitCode> {
     Ok(exit::OK)
 }
 
-pub(super) fn read(arguments: &CompileArguments) -> anyhow::Result<Source> {
-    if arguments.file.as_os_str() == "-" {
-        let mut bytes = Vec::new();
-        let limit = airlock_domain::limits::CONFIG_BYTES as u64 + 1;
-        std::io::stdin()
-            .lock()
-            .take(limit)
-            .read_to_end(&mut bytes)
-            .context("reading standard input")?;
-        return Ok(Source::new("<stdin>", bytes));
+/// A config. One that is too large is read all the same, so that the compiler says so in every format.
+pub(super) fn read(file: &Path) -> anyhow::Result<Source> {
+    let name = if file.as_os_str() == "-" {
+        "<stdin>".to_owned()
+    } else {
+        file.display().to_string()
+    };
+    if file.is_dir() {
+        let inside = file.join(".circleci/config.yml");
+        if inside.is_file() {
+            anyhow::bail!("{name} is a folder: its config is {}", inside.display());
+        }
+        anyhow::bail!("{name} is a folder: `airlock config pack {name}` makes one config of its files");
     }
-    let name = arguments.file.display().to_string();
-    let bytes = std::fs::read(&arguments.file).with_context(|| format!("reading {name}"))?;
+    if file == Path::new(DEFAULT_FILE) && !file.exists() {
+        anyhow::bail!(
+            "there is no file {name} here: name the config, or go to the top folder of its project"
+        );
+    }
+    let bytes = files::read(file, MAX_READ_BYTES)?;
     Ok(Source::new(name, bytes))
 }
 
@@ -255,7 +273,6 @@ mod tests {
             branch: "main".to_owned(),
             tag: None,
             orbs: OrbPlaceArguments::default(),
-            format: Format::Text,
         }
     }
 

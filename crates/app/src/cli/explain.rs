@@ -1,6 +1,5 @@
 //! `airlock config explain`: which workflows and jobs run for one trigger, and which rule decided.
 
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -8,28 +7,27 @@ use airlock_pipeline_config::{explain, render};
 use anyhow::Context as _;
 use clap::Args;
 
-use super::config::{CompileArguments, inputs, read};
-use crate::cli::{exit, validate};
+use super::config::{CompileArguments, Form, inputs, read};
+use crate::cli::{exit, files, validate};
 use crate::{orb_places, terminal};
 
 /// Most bytes of a list of changed files: a million paths are no list that a person made.
-const MAX_LIST_BYTES: u64 = 64 * 1024 * 1024;
+const MAX_LIST_BYTES: usize = 64 * 1024 * 1024;
 
 #[derive(Debug, Args)]
 pub(crate) struct ExplainArguments {
     #[command(flatten)]
     compile: CompileArguments,
+    /// How the explanation is written.
+    #[arg(long, value_enum, default_value = "text")]
+    format: Form,
     /// The changed files for path filtering, one a line, as `git diff --name-only` prints them; `-` reads standard input.
     #[arg(long, value_name = "FILE")]
     changed_files: Option<PathBuf>,
 }
 
 pub(crate) fn run(arguments: &ExplainArguments) -> anyhow::Result<ExitCode> {
-    let json = arguments
-        .compile
-        .format
-        .is_json("an explanation is no list of problems: use --format text or json")?;
-    let source = read(&arguments.compile)?;
+    let source = read(&arguments.compile.file)?;
     let inputs = inputs(&arguments.compile, &source)?;
     let changed = arguments
         .changed_files
@@ -45,27 +43,24 @@ pub(crate) fn run(arguments: &ExplainArguments) -> anyhow::Result<ExitCode> {
     let Some(explanation) = explanation else {
         return Ok(exit::FAILED);
     };
-    if json {
-        let text = serde_json::to_string_pretty(&explanation).context("writing the explanation")?;
-        terminal::line(&text);
-    } else {
-        terminal::raw(render::explanation(&explanation).as_bytes());
+    match arguments.format {
+        Form::Text => terminal::raw(render::explanation(&explanation).as_bytes()),
+        Form::Json => {
+            let text = serde_json::to_string_pretty(&explanation).context("writing the explanation")?;
+            terminal::line(&text);
+        }
     }
     Ok(exit::OK)
 }
 
 fn changed_files(file: &Path) -> anyhow::Result<Vec<String>> {
     let name = file.display();
-    let reader: Box<dyn std::io::Read> = if file.as_os_str() == "-" {
-        Box::new(std::io::stdin().lock())
-    } else {
-        Box::new(std::fs::File::open(file).with_context(|| format!("reading {name}"))?)
-    };
-    let mut text = String::new();
-    reader
-        .take(MAX_LIST_BYTES)
-        .read_to_string(&mut text)
-        .with_context(|| format!("reading {name}"))?;
+    let bytes = files::read(file, MAX_LIST_BYTES)?;
+    anyhow::ensure!(
+        bytes.len() <= MAX_LIST_BYTES,
+        "{name} has more than {MAX_LIST_BYTES} bytes: a list of changed files has a path a line"
+    );
+    let text = String::from_utf8(bytes).with_context(|| format!("{name} is no list of paths, one a line"))?;
     Ok(text
         .lines()
         .map(str::trim)

@@ -7,6 +7,7 @@ mod config;
 mod doctor;
 pub(crate) mod exit;
 mod explain;
+mod files;
 mod image;
 mod job;
 mod lsp;
@@ -108,10 +109,6 @@ pub(crate) async fn dispatch(command: Command) -> ExitCode {
     match ended {
         Ok(code) => code,
         Err(error) if error.is::<AlreadyTold>() => exit::FAILED,
-        Err(error) if error.is::<exit::WrongUsage>() => {
-            terminal::error(&format!("{error:#}"));
-            ExitCode::from(exit::USAGE)
-        }
         Err(error) => {
             terminal::error(&format!("{error:#}"));
             exit::FAILED

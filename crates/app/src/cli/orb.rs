@@ -14,6 +14,7 @@ use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use serde_json::Value;
 
+use super::config::Form;
 use super::{exit, pack};
 use crate::client::ServerArguments;
 use crate::terminal;
@@ -95,7 +96,7 @@ pub(crate) struct ValidateArguments {
     orb_dir: Option<PathBuf>,
     /// How problems are written.
     #[arg(long, value_enum, default_value = "text")]
-    format: check::Format,
+    format: Form,
 }
 
 /// An orb and one version of it.
@@ -128,7 +129,7 @@ pub(crate) async fn run(command: OrbCommand) -> anyhow::Result<ExitCode> {
         OrbCommand::Sync(arguments) => sync(arguments).await,
         OrbCommand::Pack(arguments) => pack::run(&arguments, PackKind::Orb),
         OrbCommand::Validate(arguments) => {
-            check::validate(&arguments.file, arguments.orb_dir.as_deref(), arguments.format)
+            check::check(&arguments.file, arguments.orb_dir.as_deref(), arguments.format)
         }
     }
 }

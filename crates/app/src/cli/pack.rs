@@ -10,7 +10,7 @@ use airlock_pipeline_config::{Included, PackFile, PackKind, Source, included_fil
 use anyhow::Context as _;
 use clap::Args;
 
-use super::exit;
+use super::{exit, files};
 use crate::terminal;
 
 #[derive(Debug, Args)]
@@ -59,7 +59,7 @@ struct Tree {
 impl Tree {
     fn read(path: &Path) -> anyhow::Result<Self> {
         let shown = path.display();
-        let whole = std::fs::canonicalize(path).with_context(|| format!("looking for {shown}"))?;
+        let whole = std::fs::canonicalize(path).map_err(|error| files::told(path, error))?;
         let mut tree = Self {
             root: whole.clone(),
             files: Vec::new(),
@@ -67,6 +67,10 @@ impl Tree {
         };
         if whole.is_dir() {
             tree.folder(&whole, path, "", 0)?;
+            anyhow::ensure!(
+                !tree.files.is_empty(),
+                "there is nothing to pack in {shown}: neither it nor a folder in it has a file .yml or .yaml"
+            );
             return Ok(tree);
         }
         tree.root = whole.parent().map_or_else(PathBuf::new, Path::to_path_buf);
@@ -126,7 +130,7 @@ impl Tree {
     }
 
     fn file(&mut self, path: &Path, shown: &Path, below: String) -> anyhow::Result<()> {
-        let bytes = std::fs::read(path).with_context(|| format!("reading {}", shown.display()))?;
+        let bytes = files::read(path, MAX_PACKED_BYTES)?;
         self.bytes += bytes.len();
         if self.files.len() == MAX_PACKED_FILES || self.bytes > MAX_PACKED_BYTES {
             anyhow::bail!(

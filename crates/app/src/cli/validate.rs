@@ -4,11 +4,12 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use airlock_domain::limits::CONFIG_BYTES;
 use airlock_pipeline_config::{Diagnostic, Source, apply_fixes, compile, pages, render};
 use anyhow::Context as _;
-use clap::Args;
+use clap::{Args, ValueEnum};
 
-use super::config::{CompileArguments, Format, inputs, read};
+use super::config::{CompileArguments, inputs, read};
 use crate::cli::exit;
 use crate::{orb_places, terminal};
 
@@ -22,9 +23,24 @@ pub(crate) struct ValidateArguments {
     /// Further configs.
     #[arg(value_name = "FILE")]
     more: Vec<PathBuf>,
+    /// How problems are written.
+    #[arg(long, value_enum, default_value = "text")]
+    format: Format,
     /// Make the changes that mend what can be mended without thought, and write the files.
     #[arg(long)]
     fix: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+    /// For programs that collect findings: SARIF 2.1.0.
+    Sarif,
+    /// For forges that read workflow commands.
+    Github,
 }
 
 #[derive(Debug, Args)]
@@ -37,15 +53,24 @@ pub(crate) fn run(arguments: ValidateArguments) -> anyhow::Result<ExitCode> {
     let ValidateArguments {
         mut compile,
         more,
+        format,
         fix,
     } = arguments;
-    let format = compile.format;
     let files: Vec<PathBuf> = std::iter::once(compile.file.clone()).chain(more).collect();
     let mut sources = Vec::new();
     let mut diagnostics = Vec::new();
+    let mut failed = false;
     for file in files {
+        // One that cannot be read takes nothing away from what is said of the others.
+        let mut source = match read(&file) {
+            Ok(source) => source,
+            Err(error) => {
+                terminal::error(&format!("{error:#}"));
+                failed = true;
+                continue;
+            }
+        };
         compile.file = file;
-        let mut source = read(&compile)?;
         if fix {
             source = mended(source, &compile)?;
         }
@@ -67,7 +92,7 @@ pub(crate) fn run(arguments: ValidateArguments) -> anyhow::Result<ExitCode> {
         }
         Format::Github => terminal::raw(render::github(&diagnostics).as_bytes()),
     }
-    let failed = diagnostics.iter().any(Diagnostic::is_error);
+    failed |= diagnostics.iter().any(Diagnostic::is_error);
     Ok(if failed { exit::FAILED } else { exit::OK })
 }
 
@@ -93,6 +118,10 @@ fn mended(mut source: Source, arguments: &CompileArguments) -> anyhow::Result<So
         arguments.file.as_os_str() != "-",
         "standard input cannot be mended: --fix writes files"
     );
+    // What was not read whole must not be written.
+    if source.bytes.len() > CONFIG_BYTES {
+        return Ok(source);
+    }
     let mut changes = 0;
     for _ in 0..MAX_FIX_ROUNDS {
         let found = compile(&source, &inputs(arguments, &source)?).1;

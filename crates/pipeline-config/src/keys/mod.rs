@@ -39,7 +39,7 @@ pub use names::{
     Class, Family, OPERATORS, PARAMETER_TYPES, REQUIRED_STATUSES, RESOURCE_CLASSES, STATEMENTS, Word,
 };
 pub use path::{At, Described, Segment, describe};
-pub use schema::json_schema;
+pub use schema::{Judged, json_schema};
 pub use shape::Shape;
 pub(crate) use steps::{
     ADD_SSH_KEYS, ATTACH_WORKSPACE, CHECKOUT, CONDITION, INSTALL_SIGNING_BUNDLE, PERSIST_TO_WORKSPACE,

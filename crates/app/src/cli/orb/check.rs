@@ -4,21 +4,13 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use airlock_pipeline_config::{Catalogue, Diagnostic, OrbProblem, OrbSource, Source, check_orb, render};
-use clap::ValueEnum;
 
-use crate::cli::exit;
+use crate::cli::config::Form;
+use crate::cli::{exit, validate};
 use crate::orb_dir::OrbDir;
 use crate::terminal;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Format {
-    /// For people.
-    Text,
-    /// For programs.
-    Json,
-}
-
-pub(crate) fn validate(file: &Path, orb_dir: Option<&Path>, format: Format) -> anyhow::Result<ExitCode> {
+pub(crate) fn check(file: &Path, orb_dir: Option<&Path>, format: Form) -> anyhow::Result<ExitCode> {
     let name = if file.as_os_str() == "-" {
         "<stdin>".to_owned()
     } else {
@@ -36,22 +28,13 @@ pub(crate) fn validate(file: &Path, orb_dir: Option<&Path>, format: Format) -> a
         Ok(found)
     });
     match format {
-        Format::Json => terminal::line(&render::json(&diagnostics)),
-        Format::Text => {
-            if !diagnostics.is_empty() {
-                let color = if terminal::colour(&std::io::stderr()) {
-                    render::Color::Always
-                } else {
-                    render::Color::Never
-                };
-                terminal::note(render::text(&diagnostics, &sources, color).trim_end());
-            }
-        }
+        Form::Json => terminal::line(&render::json(&diagnostics)),
+        Form::Text => validate::tell(&diagnostics, &sources),
     }
     if diagnostics.iter().any(Diagnostic::is_error) {
         return Ok(exit::FAILED);
     }
-    if format == Format::Text {
+    if format == Form::Text {
         terminal::line(&format!("{name} is a valid orb"));
     }
     Ok(exit::OK)

@@ -1,12 +1,13 @@
 //! Orbs in files: the layout `<namespace>/<orb>/<version>.yml`, in a folder or in a git repository.
 
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use airlock_domain::{OrbName, OrbVersion};
 use anyhow::Context as _;
 use tempfile::TempDir;
+
+use crate::cli::files;
 
 /// One orb's file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,19 +88,7 @@ fn file_name(path: &Path) -> String {
 
 /// The text of a file, or of standard input for `-`; nothing when it has more bytes than `most`.
 pub(crate) fn read_text(path: &Path, most: usize) -> anyhow::Result<Option<String>> {
-    let mut bytes = Vec::new();
-    let limit = most as u64 + 1;
-    if path.as_os_str() == "-" {
-        std::io::stdin()
-            .lock()
-            .take(limit)
-            .read_to_end(&mut bytes)
-            .context("reading standard input")?;
-    } else {
-        let reading = || format!("reading {}", path.display());
-        let file = std::fs::File::open(path).with_context(reading)?;
-        file.take(limit).read_to_end(&mut bytes).with_context(reading)?;
-    }
+    let bytes = files::read(path, most)?;
     if bytes.len() > most {
         return Ok(None);
     }
