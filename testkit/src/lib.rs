@@ -23,6 +23,7 @@ mod environment;
 mod git;
 #[cfg(feature = "https")]
 mod https;
+mod kernel;
 mod keys;
 mod limits;
 mod process_group;
@@ -37,6 +38,7 @@ pub use data_dir::DataDir;
 pub use git::{Git, Remote};
 #[cfg(feature = "https")]
 pub use https::{HttpsServer, Reply};
+pub use kernel::add_kernel;
 pub use keys::SshKey;
 pub use limits::PATIENCE;
 pub use run::{Finished, Run};

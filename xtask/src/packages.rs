@@ -91,6 +91,12 @@ pub(crate) const PACKAGES: &[AptPackage] = &[
         "the address policy of sandboxes with a network",
     ),
     command(
+        "qemu-system-x86",
+        "qemu-system-x86_64",
+        Purpose::Run,
+        "virtual machines for jobs that ask for a machine",
+    ),
+    command(
         "runc",
         "runc",
         Purpose::Test,

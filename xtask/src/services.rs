@@ -29,6 +29,13 @@ const SERVICES: &[Service] = &[
         started: "per call, by git or testkit::Run, with a key made for the test",
     },
     Service {
+        name: "QEMU",
+        command: "qemu-system-x86_64",
+        used_for: "jobs in virtual machines",
+        started: "per job, by the agent under test; the kernel is Debian's for clouds, which \
+                  testkit::add_kernel fetches with apt and unpacks without installing it",
+    },
+    Service {
         name: "Chromium",
         command: "chromedriver",
         used_for: "pages, live log and terminal in a real browser",

@@ -68,6 +68,9 @@ pub struct JobSpec {
     pub parallelism: u32,
     /// The image, as the config names it.
     pub image: String,
+    /// Whether the job asks for a machine and not for containers.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub machine: bool,
     /// What else the config says of the first container.
     #[serde(default)]
     pub primary: ContainerSettings,

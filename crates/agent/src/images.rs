@@ -4,6 +4,7 @@
 
 mod build;
 mod build_progress;
+mod derived;
 mod digest;
 mod import;
 mod names;
@@ -19,12 +20,16 @@ use airlock_sandbox::FileLock;
 use serde::{Deserialize, Serialize};
 
 pub use build_progress::Progress;
+pub(crate) use derived::Derived;
 
 use crate::limits;
 use crate::reporter::now;
 
 /// The image Airlock builds itself, and the one jobs get that name no other.
 pub const BASE_IMAGE: &str = "airlock/base";
+
+/// The image Airlock builds for machine jobs that name no other.
+pub const MACHINE_IMAGE: &str = "airlock/machine";
 
 /// Images in one directory.
 #[derive(Debug, Clone)]
@@ -136,7 +141,7 @@ fn known(have: &[String]) -> String {
 }
 
 /// Adds what was being done to an I/O error.
-fn at(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> ImageError {
+pub(crate) fn at(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> ImageError {
     let path = path.to_owned();
     move |source| ImageError::Io { doing, path, source }
 }
@@ -145,7 +150,7 @@ impl ImageStore {
     /// Opens the store, making it if it is not there.
     pub fn open(dir: impl Into<PathBuf>) -> Result<Self, ImageError> {
         let store = Self { dir: dir.into() };
-        for part in ["rootfs", "names", "locks", "building", "tmp"] {
+        for part in ["rootfs", "names", "locks", "building", "derived", "tmp"] {
             let path = store.dir.join(part);
             // The layers hold what jobs may hold; nobody else on the machine needs to read them.
             fs::DirBuilder::new()
@@ -227,6 +232,7 @@ impl ImageStore {
             fs::remove_dir_all(entry.path()).map_err(at("removing", &entry.path()))?;
             removed.push(digest);
         }
+        self.prune_derived()?;
         Ok(removed)
     }
 

@@ -76,3 +76,22 @@ pub(crate) const ACCOUNT_FILE_BYTES: u64 = 1024 * 1024;
 pub(crate) const ACCOUNT_GROUPS: usize = 64;
 /// Id ranges an agent may choose from; those that other agents of the machine use are passed over.
 pub(crate) const ID_RANGES: u32 = 1024;
+
+/// A machine's monitor must have started within this time; it needs a tenth of a second on an idle host.
+pub(crate) const MACHINE_MONITOR: Duration = Duration::from_mins(1);
+/// A machine must take commands within this time: an emulated one needs ten seconds on an idle host.
+pub(crate) const MACHINE_READY: Duration = Duration::from_mins(5);
+/// What a monitor needs beside its guest's memory: translated code, devices, and the cache of the disk's file.
+pub(crate) const MACHINE_OVERHEAD_BYTES: u64 = 640 << 20;
+/// Translated code of an emulated machine in MiB; the default, a gibibyte, is more than most guests have.
+pub(crate) const MACHINE_TRANSLATION_MIB: u64 = 256;
+/// A machine's disk where disks are not bounded: CircleCI's smallest machines have as much free.
+pub(crate) const MACHINE_DISK_BYTES: u64 = 64 << 30;
+/// The end of a machine's console that an error shows: a kernel's last words.
+pub(crate) const MACHINE_CONSOLE_BYTES: usize = 4096;
+/// Pieces of console output on their way; the monitor waits beyond.
+pub(crate) const MACHINE_CONSOLE_PIECES: usize = 16;
+/// Depth of the folders of a kernel's drivers.
+pub(crate) const MODULE_DEPTH: usize = 8;
+/// Largest kernel or driver in an image: ten times what distributions ship.
+pub(crate) const KERNEL_BYTES: u64 = 256 << 20;

@@ -9,15 +9,28 @@ use crate::limits;
 
 const GIB: u64 = 1024 * 1024 * 1024;
 
-/// Name, processors, memory in GiB: CircleCI's Docker classes. Disk in GiB: it names none per class; ours grow with them.
-const CLASSES: &[(&str, u32, u64, u64)] = &[
-    ("small", 1, 2, 25),
-    ("medium", 2, 4, 50),
-    ("medium+", 3, 6, 50),
-    ("large", 4, 8, 100),
-    ("xlarge", 8, 16, 100),
-    ("2xlarge", 16, 32, 200),
-    ("2xlarge+", 20, 40, 200),
+/// Name, processors, memory in half GiB, disk in GiB.
+type Class = (&'static str, u32, u64, u64);
+
+/// CircleCI's Docker classes. It names no disk per class; ours grow with them.
+const CLASSES: &[Class] = &[
+    ("small", 1, 4, 25),
+    ("medium", 2, 8, 50),
+    ("medium+", 3, 12, 50),
+    ("large", 4, 16, 100),
+    ("xlarge", 8, 32, 100),
+    ("2xlarge", 16, 64, 200),
+    ("2xlarge+", 20, 80, 200),
+];
+
+/// CircleCI's classes of Linux machines, and a small one for hosts that emulate them.
+const MACHINE_CLASSES: &[Class] = &[
+    ("small", 1, 4, 25),
+    ("medium", 2, 15, 100),
+    ("large", 4, 30, 100),
+    ("xlarge", 8, 64, 100),
+    ("2xlarge", 16, 128, 200),
+    ("2xlarge+", 32, 128, 200),
 ];
 
 /// What this machine has.
@@ -84,35 +97,54 @@ pub(crate) struct Size {
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "resource class '{wanted}' is not known to this agent; it offers {}",
-    offered()
+    offered(.classes)
 )]
 pub(crate) struct UnknownClass {
     wanted: String,
+    classes: &'static [Class],
 }
 
-fn offered() -> String {
-    CLASSES
+fn offered(classes: &[Class]) -> String {
+    classes
         .iter()
-        .map(|(name, cpus, gib, _)| format!("{name} ({cpus} CPU, {gib} GiB)"))
+        .map(|(name, cpus, halves, _)| format!("{name} ({cpus} CPU, {})", gibibytes(halves * GIB / 2)))
         .collect::<Vec<_>>()
         .join(", ")
 }
 
-/// The limits a class stands for.
+/// The limits a class of containers stands for.
 pub(crate) fn size(name: &str, machine: Machine) -> Result<Size, UnknownClass> {
+    size_in(CLASSES, name, machine)
+}
+
+/// The limits a class of virtual machines stands for: what the guest has.
+pub(crate) fn machine_size(name: &str, machine: Machine) -> Result<Size, UnknownClass> {
+    let room = Machine {
+        memory_bytes: machine
+            .memory_bytes
+            .saturating_sub(limits::MACHINE_OVERHEAD_BYTES),
+        ..machine
+    };
+    size_in(MACHINE_CLASSES, name, room)
+}
+
+fn size_in(classes: &'static [Class], name: &str, machine: Machine) -> Result<Size, UnknownClass> {
     // CircleCI's newer generations have the same sizes.
     let plain = name.strip_suffix(".gen2").unwrap_or(name);
-    let (_, cpus, gib, disk_gib) = CLASSES
-        .iter()
-        .find(|(class, ..)| *class == plain)
-        .ok_or_else(|| UnknownClass {
-            wanted: name.to_owned(),
-        })?;
-    let wanted = (*cpus, gib * GIB);
+    let (_, cpus, halves, disk_gib) =
+        classes
+            .iter()
+            .find(|(class, ..)| *class == plain)
+            .ok_or_else(|| UnknownClass {
+                wanted: name.to_owned(),
+                classes,
+            })?;
+    let wanted = (*cpus, halves * GIB / 2);
     let given = (wanted.0.min(machine.cpus), wanted.1.min(machine.memory_bytes));
     let note = (given != wanted).then(|| {
         format!(
-            "This machine is smaller than {name} ({cpus} CPU, {gib} GiB): the job gets {} CPU and {}.",
+            "This machine is smaller than {name} ({cpus} CPU, {}): the job gets {} CPU and {}.",
+            gibibytes(wanted.1),
             given.0,
             gibibytes(given.1)
         )
@@ -205,6 +237,23 @@ mod tests {
         assert!(text.starts_with(
             "resource class 'gpu' is not known to this agent; it offers small (1 CPU, 2 GiB), medium"
         ));
+    }
+
+    #[test]
+    fn machines_have_sizes_of_their_own_and_leave_room_for_their_monitor() {
+        let medium = machine_size("medium", LARGE).expect("known");
+        assert_eq!(
+            (medium.limits.cpu_millis, medium.limits.memory_bytes),
+            (2000, 15 * GIB / 2)
+        );
+        let tight = Machine {
+            memory_bytes: 4 * GIB,
+            ..LARGE
+        };
+        let cut = machine_size("medium", tight).expect("known").limits;
+        assert_eq!(cut.memory_bytes + limits::MACHINE_OVERHEAD_BYTES, 4 * GIB);
+        let text = machine_size("medium+", LARGE).expect_err("unknown").to_string();
+        assert!(text.contains("medium (2 CPU, 7.5 GiB), large"), "{text}");
     }
 
     #[test]

@@ -186,7 +186,7 @@ async fn execute(
     let spun_up = spin_up(here, spec, wire.lease, &wire.leash, &step, held).await;
     let (standing, spun_up) = match (spun_up, &*held) {
         (Ok(spun_up), Some(sandbox)) => {
-            step.end(StepStatus::Success, None, None);
+            step.end(StepStatus::Success, None, spun_up.ran_in.clone());
             (Standing::default(), Some((spun_up, Arc::clone(sandbox))))
         }
         (Err(SpinUpError::Stopped(cause)), _) => {

@@ -12,10 +12,11 @@ use tokio::sync::mpsc;
 use crate::accounts::{self, Account};
 use crate::doors::{Doors, Voice};
 use crate::environment;
-use crate::images::{BASE_IMAGE, ImageDir, ImageError, Progress};
+use crate::images::{BASE_IMAGE, ImageDir, ImageError, MACHINE_IMAGE, Progress};
 use crate::inside::{Event, Inside};
 use crate::leash::{Leash, StopCause};
 use crate::limits;
+use crate::machine::{self, Guest, Plan, Wanted};
 use crate::reporter::RunningStep;
 use crate::resource_class::{self, gibibytes};
 use crate::services;
@@ -34,6 +35,10 @@ pub(crate) struct SpunUp {
     pub(crate) hostname: String,
     /// Service containers that wait for their word.
     pub(crate) services: Vec<services::Ready>,
+    /// What the job runs on, where that is not plain.
+    pub(crate) ran_in: Option<String>,
+    /// The virtual machine, if there is one.
+    pub(crate) guest: Option<Guest>,
     /// The image stays while this lives.
     pub(crate) _image: ImageDir,
 }
@@ -79,7 +84,11 @@ pub(crate) async fn spin_up(
         here.name,
         uname.release().to_string_lossy()
     ));
-    let size = resource_class::size(&spec.resource_class, here.machine)?;
+    let size = if spec.machine {
+        resource_class::machine_size(&spec.resource_class, here.machine)?
+    } else {
+        resource_class::size(&spec.resource_class, here.machine)?
+    };
     let key = match &spec.source {
         Some(source) => Some(KeyAgent::new(source.deploy_key.secret())?),
         None => None,
@@ -90,12 +99,17 @@ pub(crate) async fn spin_up(
         cause = leash.stopped() => return Err(SpinUpError::Stopped(cause)),
         images = find_images(here, spec, step) => images?,
     };
+    let id = format!("{}-{}-{}", lease.job, lease.slice, lease.fence);
+    let hostname = format!("airlock-{}", lease.job.to_string().get(..8).unwrap_or("job"));
+    let kind = if spec.machine {
+        machine_or_container(here, &image, &size.limits, &hostname).await?
+    } else {
+        Kind::Container
+    };
     let image_took = started.elapsed();
 
     let started = Instant::now();
-    let id = format!("{}-{}-{}", lease.job, lease.slice, lease.fence);
-    let hostname = format!("airlock-{}", lease.job.to_string().get(..8).unwrap_or("job"));
-    let sandbox_spec = SandboxSpec {
+    let mut sandbox_spec = SandboxSpec {
         id: id.clone(),
         hostname: hostname.clone(),
         layers: vec![image.path.clone()],
@@ -106,18 +120,32 @@ pub(crate) async fn spin_up(
         helper: here.task_exe.clone(),
         work_dir: here.work_dir.clone(),
     };
+    match &kind {
+        Kind::Container => {}
+        Kind::Machine(plan) => (sandbox_spec.layers, sandbox_spec.limits) = plan.sandbox(),
+        // Whoever asks for a machine may want to start containers in it.
+        Kind::InsteadOfMachine(_) => sandbox_spec.profile = SeccompProfile::Nested,
+    }
+    let profile = sandbox_spec.profile;
+    let ran_in = kind.title();
     let mut sandbox = start(here, sandbox_spec).await?;
     let channel = sandbox.take_channel();
-    let account = Account::find(
-        spec.primary.user.as_deref(),
-        &accounts::read(sandbox.open_in_root("/etc/passwd")),
-        &accounts::read(sandbox.open_in_root("/etc/group")),
-    );
+    let account = match &kind {
+        Kind::Machine(plan) => plan.account(),
+        Kind::Container | Kind::InsteadOfMachine(_) => Account::find(
+            spec.primary.user.as_deref(),
+            &accounts::read(sandbox.open_in_root("/etc/passwd")),
+            &accounts::read(sandbox.open_in_root("/etc/group")),
+        ),
+    };
     let sandbox = Arc::new(sandbox);
     *held = Some(Arc::clone(&sandbox));
     let account = account?;
     let channel = channel.ok_or_else(|| SpinUpError::Failed(format!("sandbox {id} has no channel")))?;
     let sandbox_took = started.elapsed();
+    if let Some(what) = &ran_in {
+        log.line(&format!("Executor: {what}"));
+    }
 
     let started = Instant::now();
     let voice = Voice::default();
@@ -133,8 +161,18 @@ pub(crate) async fn spin_up(
     };
     // Ends by itself when the reading thread drops its end.
     tokio::spawn(doors.serve(doors_out));
+    let (guest, channel) = match kind {
+        Kind::Machine(plan) => {
+            let (guest, channel) = machine::start(*plan, channel, leash).await?;
+            (Some(guest), channel)
+        }
+        Kind::Container | Kind::InsteadOfMachine(_) => (None, channel),
+    };
     let mut inside = Inside::attach(channel, doors_in)?;
-    await_ready(&mut inside).await?;
+    match &guest {
+        Some(guest) => guest.await_ready(&mut inside, leash).await?,
+        None => await_ready(&mut inside).await?,
+    }
     for message in environment::configure(spec, lease.slice, &lease.job.to_string(), &account) {
         inside.send(ToInit::Configure(message)).await?;
     }
@@ -169,10 +207,7 @@ pub(crate) async fn spin_up(
         Network::Listed => "Network: what is listed",
         Network::None => "Network: none",
     });
-    log.line(&format!(
-        "System calls: filter {}",
-        SeccompProfile::Default.filter_hash()
-    ));
+    log.line(&format!("System calls: filter {}", profile.filter_hash()));
     let millis = |took: Duration| took.as_secs_f64() * 1000.0;
     log.line(&format!(
         "Ready after {:.1} ms: image {:.1}, sandbox {:.1}, step runner {:.1}",
@@ -189,7 +224,56 @@ pub(crate) async fn spin_up(
         account,
         hostname,
         services,
+        ran_in,
+        guest,
         _image: image,
+    })
+}
+
+/// What a job's sandbox is for.
+enum Kind {
+    /// The job's processes.
+    Container,
+    /// The monitor of the job's virtual machine.
+    Machine(Box<Plan>),
+    /// The job's processes, though it asked for a machine; with the reason.
+    InsteadOfMachine(String),
+}
+
+impl Kind {
+    /// For the job's record.
+    fn title(&self) -> Option<String> {
+        match self {
+            Self::Container => None,
+            Self::Machine(plan) => Some(plan.title()),
+            Self::InsteadOfMachine(why) => Some(format!(
+                "a system container, as this agent has no virtual machine for the job: {why}"
+            )),
+        }
+    }
+}
+
+async fn machine_or_container(
+    here: &Arc<Surroundings>,
+    image: &ImageDir,
+    limits: &Limits,
+    hostname: &str,
+) -> Result<Kind, SpinUpError> {
+    let (images, task_exe, wanted) = (
+        here.images.clone(),
+        here.task_exe.clone(),
+        Wanted {
+            image: image.record.clone(),
+            root: image.path.clone(),
+            limits: *limits,
+            network: here.network,
+            hostname: hostname.to_owned(),
+        },
+    );
+    let found = tokio::task::spawn_blocking(move || Plan::find(&images, &task_exe, &wanted)).await??;
+    Ok(match found {
+        Ok(plan) => Kind::Machine(Box::new(plan)),
+        Err(why) => Kind::InsteadOfMachine(why),
     })
 }
 
@@ -232,7 +316,12 @@ async fn find_images(
     spec: &JobSpec,
     step: &RunningStep,
 ) -> Result<(ImageDir, Vec<ImageDir>), SpinUpError> {
-    let image = find_image(here, &spec.image, step).await?;
+    let name = if spec.machine {
+        machine::image_name(&spec.image, &here.images)
+    } else {
+        spec.image.clone()
+    };
+    let image = find_image(here, &name, step).await?;
     tell("Image", &image, step);
     let mut beside = Vec::new();
     for service in &spec.services {
@@ -262,20 +351,26 @@ async fn find_image(
     let wanted = name.to_owned();
     let found = tokio::task::spawn_blocking(move || images.resolve(&wanted)).await?;
     match found {
-        Err(ImageError::Unknown { .. }) if name == BASE_IMAGE => {}
+        Err(ImageError::Unknown { .. }) if [BASE_IMAGE, MACHINE_IMAGE].contains(&name) => {}
         found => return Ok(found?),
     }
     let images = here.images.clone();
     let (tell, mut heard) = mpsc::unbounded_channel();
+    let with_kernel = name == MACHINE_IMAGE;
     let building = tokio::task::spawn_blocking(move || {
-        images.ensure_base(&mut |progress| {
+        let mut progress = |progress| {
             // The slice that waits may have been stopped; the image is built all the same.
             let _nobody_waits = tell.send(progress);
-        })
+        };
+        if with_kernel {
+            images.ensure_machine(&mut progress)
+        } else {
+            images.ensure_base(&mut progress)
+        }
     });
     let mut last_phase = String::new();
     while let Some(Progress { percent, phase }) = heard.recv().await {
-        let text = format!("{BASE_IMAGE} is being built, {percent} %");
+        let text = format!("{name} is being built, {percent} %");
         step.note(&text);
         if phase != last_phase {
             step.log().line(&format!("{text}: {phase}"));

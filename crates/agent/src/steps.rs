@@ -421,6 +421,11 @@ impl<'a> Steps<'a> {
         path: &str,
         destination: Option<&str>,
     ) {
+        if self.spun_up.guest.is_some() {
+            let reason = format!("step '{name}': files of virtual machines are not kept as artifacts yet");
+            running.log().line(&format!("Error: {reason}"));
+            return self.settle(running, failed(SliceStatus::Failed, reason));
+        }
         let stored = tokio::select! {
             cause = self.wire.leash.stopped() => Err(Cut::Stopped(cause)),
             () = sleep_until(self.run_until) => Err(Cut::RunTime(self.spec.run_time_ms)),

@@ -7,6 +7,7 @@ mod checkout;
 mod ending;
 mod https;
 mod inventory;
+mod machine;
 mod server;
 mod services;
 mod single;

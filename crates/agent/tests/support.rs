@@ -179,6 +179,7 @@ pub(crate) fn job(number: u128, steps: Vec<StepSpec>) -> Assignment {
         number: 1,
         parallelism: 1,
         image: IMAGE.into(),
+        machine: false,
         primary: ContainerSettings::default(),
         services: Vec::new(),
         resource_class: "small".into(),

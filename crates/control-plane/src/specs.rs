@@ -4,12 +4,15 @@ use airlock_agent_protocol::{JobSpec, SecretValue, Source, StepSpec, StepWork};
 use airlock_domain::EnvName;
 use airlock_domain::environment::{BuiltIns, Value, Variable, merge};
 use airlock_domain::limits::JOB_RUN_TIME_MS;
-use airlock_domain::plan::{BuildJob, Executor, Step, StepBody};
+use airlock_domain::plan::{BuildJob, ContainerSettings, Executor, Step, StepBody};
 use airlock_domain::trust::{SecretsDecision, SecretsQuestion, may_see_secrets};
 use airlock_driver_interfaces::rows::{Claimed, JobRow, PipelineRow, ProjectRow};
 
 use crate::projects::{deploy_key_context, environment_context};
 use crate::{ControlPlane, UseCaseError, limits};
+
+/// The image of `machine: true`, as agents know it.
+const DEFAULT_MACHINE: &str = "default";
 
 impl ControlPlane {
     /// The spec for a claimed slice.
@@ -46,14 +49,21 @@ impl ControlPlane {
                 value: Value::Plain(value.clone()),
             })
             .collect();
-        let Executor::Docker {
-            image,
-            primary,
-            services,
-            place: _,
-        } = &body.executor
-        else {
-            return Err(missing("an image"));
+        let (image, primary, services) = match &body.executor {
+            Executor::Docker {
+                image,
+                primary,
+                services,
+                place: _,
+            } => (image.to_string(), primary.clone(), services.clone()),
+            Executor::Machine(machine) => {
+                let image = machine
+                    .image
+                    .as_ref()
+                    .map_or(DEFAULT_MACHINE, |image| image.as_str());
+                (image.to_owned(), ContainerSettings::default(), Vec::new())
+            }
+            Executor::MacOs(_) => return Err(missing("an image")),
         };
         // What the container itself has is the weakest. Its names need not be ones that a shell takes.
         let (of_container, mut plain) = container_variables(&primary.environment);
@@ -81,9 +91,10 @@ impl ControlPlane {
             job_name: job.name.to_string(),
             number: job.number.unwrap_or(0),
             parallelism: body.parallelism,
-            image: image.to_string(),
-            primary: primary.clone(),
-            services: services.clone(),
+            image,
+            machine: matches!(body.executor, Executor::Machine(_)),
+            primary,
+            services,
             resource_class: body.resource_class.to_string(),
             working_directory: body.working_directory.clone(),
             shell: body.shell.clone(),

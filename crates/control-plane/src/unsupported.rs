@@ -135,7 +135,7 @@ fn of_build(job: &PlannedJob, build: &BuildJob, found: &mut Found) {
                 of_container(&service.image, &service.settings, &service.place, name, found);
             }
         }
-        Executor::Machine(_) => found.add(place, "only the `docker` executor runs jobs here", name),
+        Executor::Machine(_) => of_machine(build, name, found),
         Executor::MacOs(_) => found.add(place, "there are no macOS machines here", name),
     }
     if build.resource_class.as_str().contains('/') {
@@ -154,6 +154,18 @@ fn of_build(job: &PlannedJob, build: &BuildJob, found: &mut Found) {
     }
     for step in &build.steps {
         of_step(step, build.parallelism, name, found);
+    }
+}
+
+fn of_machine(build: &BuildJob, job: Option<&str>, found: &mut Found) {
+    for step in &build.steps {
+        if matches!(step.body, StepBody::StoreArtifacts { .. }) {
+            found.add(
+                &step.place,
+                "files of virtual machines are not kept as artifacts yet",
+                job,
+            );
+        }
     }
 }
 
@@ -237,7 +249,6 @@ The config is in order, but this version of Airlock cannot run all of it yet:
 .circleci/config.yml:5:22: images that need signing in at a registry are not fetched yet (job 'a' and 1 more)
 .circleci/config.yml:7:9: caches are not kept yet (job 'a' and 1 more)
 .circleci/config.yml:10:9: jobs are not given a Docker engine yet (job 'a' and 1 more)
-.circleci/config.yml:12:7: only the `docker` executor runs jobs here (job 'm')
 .circleci/config.yml:12:7: resource classes of machines of one's own are not known yet (job 'm')
 .circleci/config.yml:16:5: failed workflows are not run again by themselves yet
 .circleci/config.yml:17:18: contexts are not kept yet: the job would lack their variables (job 'm')

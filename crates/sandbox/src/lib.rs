@@ -33,6 +33,7 @@ mod kernel;
 mod launcher;
 mod leaks;
 mod limits;
+pub mod machine;
 mod net;
 mod overlay;
 mod reap;

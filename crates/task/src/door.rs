@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use airlock_sandbox::{Confinement, Init, root, zygote};
 
 use crate::pid1::{self, Isolation, NoIsolation, Settings};
-use crate::{circleci, dial};
+use crate::{circleci, dial, guest};
 
 /// Where the agent leaves the zygote's control socket.
 const CONTROL_FD: i32 = 3;
@@ -33,8 +33,13 @@ pub fn enter(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let name = Path::new(&called)
         .file_name()
         .map(|name| name.to_string_lossy().into_owned());
-    if let Some("circleci" | "circleci-agent") = name.as_deref() {
-        return ExitCode::from(circleci::run(&words));
+    match name.as_deref() {
+        Some("circleci" | "circleci-agent") => return ExitCode::from(circleci::run(&words)),
+        // What the kernel of a virtual machine calls its first process. Anybody else gets the usage.
+        Some("init") if rustix::process::getpid().as_raw_nonzero().get() == 1 => {
+            return ExitCode::from(guest::run());
+        }
+        Some(_) | None => {}
     }
     let door = if words.is_empty() {
         String::new()

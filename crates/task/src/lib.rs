@@ -6,6 +6,7 @@
 //! | `airlock-task run-steps` | whoever wants steps run without a sandbox, channel on descriptor 0 | [`pid1`] alone |
 //! | `airlock-task dial git` | `ssh` as its `ProxyCommand`, inside | [`dial`] |
 //! | `circleci …`, `circleci-agent …` | the steps of a job | [`circleci`] |
+//! | `init` | the kernel of a virtual machine | its process 1, with [`pid1`] below it |
 //!
 //! Where to start reading: `pid1::runner` (the loop), `pid1::step` (how a step ends), `mask` (secrets out of output).
 //!
@@ -27,6 +28,7 @@
 pub mod circleci;
 pub mod dial;
 mod door;
+mod guest;
 mod limits;
 pub mod mask;
 pub mod pid1;

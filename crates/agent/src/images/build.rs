@@ -7,7 +7,9 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use super::build_progress::{self, Follower};
-use super::{BASE_IMAGE, ImageDir, ImageError, ImageRecord, ImageStore, Progress, at, sources};
+use super::{
+    BASE_IMAGE, ImageDir, ImageError, ImageRecord, ImageStore, MACHINE_IMAGE, Progress, at, sources,
+};
 use crate::limits;
 
 /// What a checkout, the in-job helper and most scripts need.
@@ -21,6 +23,9 @@ const PACKAGES: &[&str] = &[
     "gzip",
     "procps",
 ];
+
+/// What a machine has besides: a kernel with the drivers of virtual machines, and what people expect of one.
+const MACHINE_PACKAGES: &[&str] = &["linux-image-cloud-amd64", "sudo", "iproute2", "openssh-server"];
 
 impl ImageStore {
     /// Builds an image with these packages besides the usual ones and names it. When somebody else builds it at this
@@ -48,20 +53,35 @@ impl ImageStore {
 
     /// The image `airlock/base`, built now if it is not here.
     pub fn ensure_base(&self, progress: &mut dyn FnMut(Progress)) -> Result<ImageDir, ImageError> {
-        match self.resolve(BASE_IMAGE) {
+        self.ensure_own(BASE_IMAGE, &[], progress)
+    }
+
+    /// The image `airlock/machine`, which has a kernel of its own, built now if it is not here.
+    pub fn ensure_machine(&self, progress: &mut dyn FnMut(Progress)) -> Result<ImageDir, ImageError> {
+        let packages: Vec<String> = MACHINE_PACKAGES.iter().map(|&name| name.to_owned()).collect();
+        self.ensure_own(MACHINE_IMAGE, &packages, progress)
+    }
+
+    fn ensure_own(
+        &self,
+        name: &str,
+        packages: &[String],
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<ImageDir, ImageError> {
+        match self.resolve(name) {
             Err(ImageError::Unknown { .. }) => {}
             found => return found,
         }
-        let lock = self.lock_name(BASE_IMAGE, progress)?;
-        match self.resolve(BASE_IMAGE) {
+        let lock = self.lock_name(name, progress)?;
+        match self.resolve(name) {
             Err(ImageError::Unknown { .. }) => {}
             found => return found,
         }
-        self.build(BASE_IMAGE, &[], &mut |step| {
+        self.build(name, packages, &mut |step| {
             build_progress::write(&lock.told, &step);
             progress(step);
         })?;
-        self.resolve(BASE_IMAGE)
+        self.resolve(name)
     }
 
     fn build(
