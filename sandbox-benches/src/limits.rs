@@ -26,6 +26,15 @@ pub(crate) const ENGINE_READY: Duration = Duration::from_secs(30);
 /// Pause between two questions to it.
 pub(crate) const ENGINE_POLL: Duration = Duration::from_millis(50);
 
+/// How long it may take to make a sandbox ahead.
+pub(crate) const WARM_READY: Duration = Duration::from_secs(30);
+/// Pause between two looks for it; process 1 of one is ready for a command within this time.
+pub(crate) const WARM_POLL: Duration = Duration::from_millis(10);
+
+/// From a sandbox made ahead to the command's first instruction.
+pub(crate) const WARM_FIRST_MS: f64 = 0.5;
+/// The same to reaped.
+pub(crate) const WARM_MS: f64 = 1.2;
 /// Cold and complete to reaped.
 pub(crate) const COLD_MS: f64 = 6.0;
 /// `airlock sandbox run` as a whole process.

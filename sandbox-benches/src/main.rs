@@ -28,7 +28,7 @@ use crate::docker::Engine;
 use crate::ours::{Ours, Parts};
 use crate::peers::Peer;
 use crate::place::Place;
-use crate::report::{AIRLOCK, BWRAP, COLD, DOCKER, IDLE, LARGE, RUNC, Report, SWITCH};
+use crate::report::{AIRLOCK, BWRAP, COLD, DOCKER, IDLE, LARGE, RUNC, Report, SWITCH, WARM, WARM_FIRST};
 use crate::series::{Series, milliseconds};
 
 /// Says that the namespaces are made.
@@ -117,11 +117,14 @@ fn measure(arguments: &Arguments) -> Result<()> {
         Some(path) => std::path::absolute(path)?,
         None => in_job_program(&binary, &place)?,
     };
-    let ours = std::cell::RefCell::new(Ours::start(&task, &place)?);
+    let ours = std::cell::RefCell::new(Ours::start(&task, &place, 0)?);
+    let ahead = std::cell::RefCell::new(Ours::start(&task, &place, 1)?);
     let (small, large) = (place.small(), place.large());
     let mut contenders: Vec<(&'static str, Contender<'_>)> = vec![
         (COLD, Box::new(|| ours.borrow_mut().cold(&small))),
         (LARGE, Box::new(|| ours.borrow_mut().cold(&large))),
+        (WARM_FIRST, Box::new(|| ahead.borrow_mut().warm(&small, false))),
+        (WARM, Box::new(|| ahead.borrow_mut().warm(&small, true))),
         (SWITCH, Box::new(|| ours.borrow_mut().switch(&small))),
         (AIRLOCK, whole(peers::airlock(&binary, &place))),
     ];

@@ -1,5 +1,6 @@
 //! Our launcher, as an agent in its thousandth job uses it: it runs already, and each sandbox is started, told one
-//! command by the channel of jobs, and destroyed. Network, limits, filter, overlay on disk: all of it.
+//! command by the channel of jobs, and destroyed. Network, limits, filter, overlay on disk: all of it. And the same with
+//! a sandbox that was made ahead.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -26,8 +27,12 @@ pub(crate) struct Ours {
 }
 
 impl Ours {
-    pub(crate) fn start(task: &Path, place: &Place) -> Result<Self> {
-        let options = LauncherOptions::new(place.join("state"));
+    /// Makes so many sandboxes ahead.
+    pub(crate) fn start(task: &Path, place: &Place, warm: u32) -> Result<Self> {
+        let options = LauncherOptions {
+            warm,
+            ..LauncherOptions::new(place.join(&format!("state-{warm}")))
+        };
         Ok(Self {
             launcher: Launcher::spawn(task, options).context("starting the launcher")?,
             task: task.to_owned(),
@@ -40,7 +45,7 @@ impl Ours {
         self.next += 1;
         SandboxSpec {
             id: format!("bench-{}", self.next),
-            hostname: "bench".into(),
+            hostname: format!("bench-{}", self.next),
             layers: vec![image.to_owned()],
             limits: Limits {
                 cpu_millis: limits::CPU_MILLIS,
@@ -80,6 +85,66 @@ impl Ours {
         sandbox.destroy()?;
         clock.lap("after that: groups and files removed");
         Ok((reaped, clock.parts))
+    }
+
+    /// From a sandbox that waits to everything reaped, or, if that is not `whole`, to the command's start.
+    pub(crate) fn warm(&mut self, image: &Path, whole: bool) -> Result<(Duration, Parts)> {
+        let spec = self.spec(image);
+        self.await_waiting(&spec)?;
+        let before = self.hits();
+        let mut clock = Clock::start();
+        let mut sandbox = self.launcher.start(&spec)?;
+        clock.lap("taken");
+        let mut inside = Inside::of(&mut sandbox)?;
+        inside.ready()?;
+        inside.begin_step()?;
+        clock.lap("first instruction");
+        let begun = clock.whole();
+        inside.end_step()?;
+        clock.lap("command ends");
+        pidfd_send_signal(sandbox.pidfd(), Signal::KILL)?;
+        poll(
+            &mut [PollFd::from_borrowed_fd(sandbox.pidfd(), PollFlags::IN)],
+            None,
+        )?;
+        clock.lap("reaped");
+        let reaped = clock.whole();
+        ensure!(self.hits() == before + 1, "no sandbox was waiting");
+        sandbox.destroy()?;
+        // Made again before anything else is measured.
+        self.await_waiting(&spec)?;
+        if whole {
+            Ok((reaped, clock.parts))
+        } else {
+            clock.parts.truncate(2);
+            Ok((begun, clock.parts))
+        }
+    }
+
+    fn hits(&self) -> u64 {
+        self.launcher.warm().map_or(0, |told| told.hits)
+    }
+
+    /// Waits until one waits; the first is made after a job has asked for one.
+    #[expect(clippy::disallowed_methods, reason = "there is no event to wait for")]
+    fn await_waiting(&mut self, spec: &SandboxSpec) -> Result<()> {
+        let waiting = |launcher: &Launcher| launcher.warm().map_or(0, |told| told.waiting);
+        let told = self.launcher.warm().context("a launcher that makes none ahead")?;
+        if told.hits + told.misses == 0 {
+            let first = SandboxSpec {
+                id: "bench-first".into(),
+                ..spec.clone()
+            };
+            self.launcher.start(&first)?.destroy()?;
+        }
+        let deadline = Instant::now() + limits::WARM_READY;
+        while waiting(&self.launcher) == 0 {
+            ensure!(Instant::now() < deadline, "no sandbox was made ahead");
+            std::thread::sleep(limits::WARM_POLL);
+        }
+        // Its process 1 gets ready by itself.
+        std::thread::sleep(limits::WARM_POLL);
+        Ok(())
     }
 
     /// From the word to switch to the root that the next step runs in.

@@ -27,7 +27,7 @@ impl Place {
         root_file_system(&this.small()).context("making the small root")?;
         root_file_system(&this.large()).context("making the large root")?;
         fill(&this.large().join("usr/share")).context("filling the large root")?;
-        for name in ["work", "state", "data"] {
+        for name in ["work", "data"] {
             fs::create_dir(this.join(name)).with_context(|| format!("making {name}"))?;
         }
         Ok(this)

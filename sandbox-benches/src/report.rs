@@ -17,6 +17,8 @@ pub(crate) struct Report {
 
 pub(crate) const COLD: &str = "our launcher, cold and complete to reaped";
 pub(crate) const LARGE: &str = "the same with an image of 200 MB";
+pub(crate) const WARM_FIRST: &str = "made ahead, to the first instruction";
+pub(crate) const WARM: &str = "made ahead, to reaped";
 pub(crate) const SWITCH: &str = "root switch";
 pub(crate) const IDLE: &str = "private memory of an idle sandbox";
 pub(crate) const AIRLOCK: &str = "airlock sandbox run, whole process";
@@ -54,6 +56,8 @@ impl Report {
         };
         let cold = self.median(COLD);
         below(COLD, cold, limits::COLD_MS, "ms");
+        below(WARM_FIRST, self.median(WARM_FIRST), limits::WARM_FIRST_MS, "ms");
+        below(WARM, self.median(WARM), limits::WARM_MS, "ms");
         below(AIRLOCK, self.median(AIRLOCK), limits::PROCESS_MS, "ms");
         below(SWITCH, self.median(SWITCH), limits::SWITCH_MS, "ms");
         below(IDLE, self.median(IDLE), limits::IDLE_MB, "MB");

@@ -209,15 +209,15 @@ where
     }
 }
 
-/// Directories, leftovers, launcher and images of an agent or of a single sandbox. The disk is parted between
-/// `disk_for` jobs; `None` leaves it unbounded.
+/// Directories, leftovers, launcher and images of an agent, or with `None` of a single sandbox. The disk is parted between
+/// so many jobs at a time, and sandboxes are made ahead for them; for a single one neither is of use.
 pub(crate) fn prepare(
     data_dir: &std::path::Path,
     image_cache: PathBuf,
     task_exe: PathBuf,
     name: String,
     options: AgentOptions,
-    disk_for: Option<u32>,
+    jobs: Option<u32>,
 ) -> Result<Surroundings, AgentError> {
     let state_dir = data_dir.join("launcher");
     let (work_dir, spool_dir) = (data_dir.join("sandboxes"), data_dir.join("spool"));
@@ -232,13 +232,17 @@ pub(crate) fn prepare(
         id_ranges: limits::ID_RANGES,
         network: options.network != Network::None,
         disks: Some(data_dir.join("disks")),
+        warm: jobs.map_or(0, |jobs| {
+            jobs.saturating_mul(limits::WARM_PER_JOB)
+                .min(limits::WARM_SANDBOXES)
+        }),
         ..LauncherOptions::new(state_dir)
     };
     let here = Surroundings {
         name,
         images: ImageStore::open(image_cache)?,
         task_exe,
-        machine: disk_for.map_or_else(Machine::here, |jobs| Machine::with_disk(&work_dir, jobs)),
+        machine: jobs.map_or_else(Machine::here, |jobs| Machine::with_disk(&work_dir, jobs)),
         work_dir,
         spool: SpoolDisk::new(&spool_dir, limits::SPOOL_BYTES),
         network: options.network,

@@ -41,6 +41,10 @@ pub(crate) const BACKGROUND_GRACE_MS: u64 = 1_000;
 
 /// A new sandbox must take commands within this time; it needs milliseconds on an idle machine.
 pub(crate) const SANDBOX_READY: Duration = Duration::from_secs(30);
+/// Sandboxes made ahead for each job that can run at a time: its own kind, and one of the kind before it.
+pub(crate) const WARM_PER_JOB: u32 = 2;
+/// Sandboxes made ahead at most: together they hold less than 16 MB of memory.
+pub(crate) const WARM_SANDBOXES: u32 = 16;
 /// A stopped step must be reported within this time after its grace, or its sandbox is destroyed under it.
 pub(crate) const STOP_SLACK: Duration = Duration::from_secs(5);
 /// A sandbox that a thread still reads in is looked at this often before it is removed.

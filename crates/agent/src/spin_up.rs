@@ -180,7 +180,13 @@ pub(crate) async fn spin_up(
     let ready_took = started.elapsed();
 
     log.line(&format!(
-        "Sandbox {id}: made for this job alone and destroyed after it"
+        "Sandbox {}: {} and destroyed after it",
+        sandbox.id(),
+        if sandbox.id() == id {
+            "made for this job alone"
+        } else {
+            "made ahead, taken by this job alone"
+        }
     ));
     log.line(&format!(
         "Resource class {}: {} CPU, {} memory, {} processes{}",

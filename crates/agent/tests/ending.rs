@@ -132,10 +132,10 @@ async fn a_lost_claim_destroys_the_sandbox_and_says_nothing_more() {
         .server
         .until(|rows| (rows.after_fence > 0).then_some(()))
         .await;
-    let dir = machine.dir.path().join("agent/sandboxes");
+    let dir = machine.dir.path().join("agent");
     let gone = tokio::task::spawn_blocking(move || {
         wait_for("the sandbox to go", PATIENCE, || {
-            (std::fs::read_dir(&dir).expect("listed").count() == 0).then_some(())
+            (crate::support::sandboxes_of_jobs(&dir) == 0).then_some(())
         })
     });
     gone.await.expect("joined").expect("gone");

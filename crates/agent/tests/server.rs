@@ -1,7 +1,6 @@
 //! A server in memory that keeps what it is told and refuses what the real one would.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::fs;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -44,15 +43,15 @@ impl Rows {
 }
 
 pub(crate) struct Server {
-    sandboxes: PathBuf,
+    agent: PathBuf,
     rows: Mutex<Rows>,
     changed: watch::Sender<()>,
 }
 
 impl Server {
-    pub(crate) fn new(sandboxes: PathBuf) -> Arc<Self> {
+    pub(crate) fn new(agent: PathBuf) -> Arc<Self> {
         Arc::new(Self {
-            sandboxes,
+            agent,
             rows: Mutex::default(),
             changed: watch::Sender::new(()),
         })
@@ -210,7 +209,7 @@ impl ServerLink for Server {
         assert_ne!(request.status, SliceStatus::Running);
         {
             let mut rows = self.rows();
-            rows.left_at_finish = fs::read_dir(&self.sandboxes).expect("listed").count();
+            rows.left_at_finish = crate::support::sandboxes_of_jobs(&self.agent);
             rows.finished = Some(request);
         }
         self.tell();

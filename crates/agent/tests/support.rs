@@ -135,7 +135,7 @@ impl Machine {
             network,
             ..AgentOptions::default()
         };
-        let server = Server::new(dir.path().join("agent/sandboxes"));
+        let server = Server::new(dir.path().join("agent"));
         let agent = Agent::with_options(config, options, Arc::clone(&server) as Arc<_>).expect("an agent");
         let (stop, stopped) = oneshot::channel();
         let agent = tokio::spawn(agent.run(async move {
@@ -158,15 +158,27 @@ impl Machine {
             .expect("running")
             .await
             .expect("the agent ended well");
-        assert_eq!(self.sandboxes(), 0, "a sandbox is left");
+        let left = fs::read_dir(self.dir.path().join("agent/sandboxes")).expect("listed");
+        assert_eq!(left.count(), 0, "a sandbox is left");
     }
+}
 
-    /// How many sandboxes have files.
-    pub(crate) fn sandboxes(&self) -> usize {
-        fs::read_dir(self.dir.path().join("agent/sandboxes"))
-            .expect("listed")
-            .count()
-    }
+/// How many sandboxes of jobs the agent in this directory has on record: all but those that wait for one, or are being
+/// made ahead.
+pub(crate) fn sandboxes_of_jobs(agent: &Path) -> usize {
+    let records = fs::read_dir(agent.join("launcher/sandboxes")).expect("records");
+    let of_a_job = |record: fs::DirEntry| {
+        // One that ends at this moment is gone.
+        let text = fs::read(record.path()).unwrap_or_default();
+        let record: serde_json::Value = serde_json::from_slice(&text).unwrap_or_default();
+        let ahead = record["id"].as_str().is_some_and(|id| id.starts_with("warm-"));
+        match record["stage"].as_str() {
+            Some("m") => !ahead,
+            Some("w") | None => false,
+            Some(_) => true,
+        }
+    };
+    records.flatten().map(of_a_job).filter(|counts| *counts).count()
 }
 
 /// A job of these steps.

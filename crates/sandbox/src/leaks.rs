@@ -99,6 +99,8 @@ pub struct LeakReport {
     pub living_agent: bool,
     /// Sandboxes on record: of the living agent, or left by a killed one.
     pub sandboxes: usize,
+    /// Those of them that were made ahead and have no job yet.
+    pub waiting: usize,
     /// What belongs to nobody, each once, in the order of [`LeakKind::ALL`].
     pub leaks: Vec<Leak>,
 }

@@ -6,7 +6,7 @@
 //! [`Confinement::apply`], which a step calls right before `exec`.
 //!
 //! Where to start reading: `spec` (what can be asked for), `launcher` (the order of a start), `zygote` (the same
-//! order seen from the inside), `reap` (what is left after a crash and how it goes away).
+//! order seen from the inside), `warm` (what is made ahead), `reap` (what is left after a crash and how it goes away).
 //!
 //! # What is needed of the kernel
 //!
@@ -46,6 +46,7 @@ mod slots;
 mod spec;
 mod sys;
 mod tree;
+mod warm;
 mod wire;
 pub mod zygote;
 
@@ -65,4 +66,5 @@ pub use record::Stage;
 pub use sandbox::Sandbox;
 pub use service::{Service, ServiceSpec};
 pub use spec::{DiskLimit, Layer, LayerIds, Limits, Network, SandboxSpec, SeccompProfile, Usage};
+pub use warm::{WarmUse, warm_use};
 pub use zygote::Init;

@@ -1,5 +1,7 @@
 //! Every number this crate bounds something with, and the reason for it.
 
+use std::time::Duration;
+
 /// Ids one sandbox owns: what images expect (0 to 65535), so that no image file is unmapped.
 pub const IDS_PER_SANDBOX: u32 = 65_536;
 
@@ -105,3 +107,28 @@ pub(crate) const LOG_GROUP_FIRST: u16 = 5;
 
 /// Log groups that are tried: one agent of a host takes one.
 pub(crate) const LOG_GROUPS: u16 = 256;
+
+/// Sandboxes of one kind kept waiting for jobs: as many jobs as a machine starts at the same moment. Each holds less than
+/// a megabyte of memory, a range of ids and an address.
+pub(crate) const WARM_OF_ONE_KIND: usize = 4;
+
+/// Starts within this time come at once: a sandbox could not be made again in between, as others would be made first.
+pub(crate) const WARM_BURST: Duration = Duration::from_secs(2);
+
+/// How long a kind is made ahead after the last of its starts: a team's next push comes within minutes.
+pub(crate) const WARM_REMEMBERED: Duration = Duration::from_mins(10);
+
+/// Kinds whose starts are remembered: classes times images of a day, and no list without end.
+pub(crate) const WARM_KINDS: usize = 32;
+
+/// No sandbox is made ahead for so long after a start: the processors are the job's that has just begun.
+pub(crate) const WARM_PAUSE: Duration = Duration::from_millis(50);
+
+/// How long to wait after the first failure to make one ahead; twice as long after each further one.
+pub(crate) const WARM_RETRY: Duration = Duration::from_secs(1);
+
+/// Most of that.
+pub(crate) const WARM_RETRY_LONGEST: Duration = Duration::from_mins(2);
+
+/// How often waiting sandboxes are looked at: whether their image is still there and anybody still asks for them.
+pub(crate) const WARM_LOOK: Duration = Duration::from_secs(5);

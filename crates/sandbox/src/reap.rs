@@ -63,7 +63,7 @@ pub(crate) fn take_apart(
     };
     loop {
         match record.stage {
-            Stage::Making | Stage::Running => enter(record, Stage::Killing)?,
+            Stage::Making | Stage::Waiting | Stage::Running => enter(record, Stage::Killing)?,
             Stage::Killing => {
                 cgroup::kill(&record.cgroups)?;
                 enter(record, Stage::Ungrouping)?;

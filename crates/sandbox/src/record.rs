@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -14,25 +15,38 @@ const DIRECTORY: &str = "sandboxes";
 
 /// How far a sandbox has got. Each stage is written before the first thing that belongs to it is done, so what stands
 /// in a record may be done in part, and what comes before it is done.
+///
+/// One letter each: going on to another stage replaces a single byte, which is written or is not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
 pub enum Stage {
     /// Groups, files, devices and processes are coming to be.
+    #[serde(rename = "m", alias = "making")]
     Making,
+    /// It was made ahead, and no job has it yet.
+    #[serde(rename = "w")]
+    Waiting,
     /// Process 1 is at work.
+    #[serde(rename = "r", alias = "running")]
     Running,
     /// Its processes are being killed.
+    #[serde(rename = "k", alias = "killing")]
     Killing,
     /// No process is left; its groups are being removed.
+    #[serde(rename = "u", alias = "ungrouping")]
     Ungrouping,
     /// No group is left; its files are being deleted.
+    #[serde(rename = "d", alias = "deleting")]
     Deleting,
 }
 
+/// What stands in a record before the letter of its stage.
+const BEFORE_STAGE: &str = r#"{"stage":""#;
+
 impl Stage {
     /// All of them, in order.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Making,
+        Self::Waiting,
         Self::Running,
         Self::Killing,
         Self::Ungrouping,
@@ -43,8 +57,9 @@ impl Stage {
 /// One sandbox's traces on the host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Record {
-    pub(crate) id: String,
+    /// First, so that its letter is always in the same place.
     pub(crate) stage: Stage,
+    pub(crate) id: String,
     /// Control groups, the one to kill by first.
     pub(crate) cgroups: Vec<PathBuf>,
     /// Everything the sandbox writes.
@@ -72,15 +87,16 @@ impl Record {
         write().doing(|| format!("writing {} (is the id in use?)", path.display()))
     }
 
-    /// Goes on to another stage. The record is replaced as a whole, so that a crash leaves this one or the last.
+    /// Goes on to another stage. A replaced file would have to be on the disk before it takes the other's place, which
+    /// takes longer than what most stages do; a single byte is the old one or the new one.
     pub(crate) fn enter(&mut self, stage: Stage, state_dir: &Path) -> Result<(), Failure> {
         let path = self.path(state_dir);
-        // No id has this ending, and a record of this name is read by nobody.
-        let next = path.with_extension("next");
         self.stage = stage;
         let write = || -> io::Result<()> {
-            fs::write(&next, serde_json::to_vec(self)?)?;
-            fs::rename(&next, &path)
+            let letter = serde_json::to_vec(&stage)?;
+            let file = fs::File::options().write(true).open(&path)?;
+            // Without the quotation marks.
+            file.write_all_at(&letter[1..letter.len() - 1], BEFORE_STAGE.len() as u64)
         };
         write().doing(|| format!("writing {}", path.display()))
     }
@@ -167,8 +183,8 @@ pub(crate) fn read(state_dir: &Path) -> Result<Records, Failure> {
     Ok(found)
 }
 
-/// All records of a state directory that nobody works in. One cut short by a crash named nothing that had been made,
-/// and one that was to take another's place names nothing that the other does not: they are dropped.
+/// All records of a state directory that nobody works in. One cut short by a crash named nothing that had been made: it
+/// is dropped.
 pub(crate) fn all(state_dir: &Path) -> Result<Vec<Record>, Failure> {
     let found = read(state_dir)?;
     for path in &found.torn {
@@ -187,8 +203,8 @@ mod tests {
         assert!(all(state.path()).expect("no records").is_empty());
         prepare(state.path()).expect("a directory");
         let mut record = Record {
-            id: "a.b".into(),
             stage: Stage::Making,
+            id: "a.b".into(),
             cgroups: vec!["/c".into()],
             files: "/f".into(),
             first_id: 65_536,
@@ -199,14 +215,27 @@ mod tests {
             record.write(state.path()).is_err(),
             "an id in use was taken again"
         );
-        record.enter(Stage::Killing, state.path()).expect("another stage");
-        std::fs::write(state.path().join("sandboxes/b.json"), "{\"id\":").expect("a torn record");
-        let next = serde_json::to_vec(&record).expect("json");
-        std::fs::write(state.path().join("sandboxes/a.next"), next).expect("a record not in place yet");
-        assert_eq!(read(state.path()).expect("records").torn.len(), 2);
+        for stage in Stage::ALL {
+            record.enter(stage, state.path()).expect("another stage");
+            assert_eq!(read(state.path()).expect("records").whole, [record.clone()]);
+        }
+        std::fs::write(state.path().join("sandboxes/b.json"), "{\"stage\":").expect("a torn record");
+        assert_eq!(read(state.path()).expect("records").torn.len(), 1);
         assert_eq!(all(state.path()).expect("records"), std::slice::from_ref(&record));
         assert!(read(state.path()).expect("records").torn.is_empty());
         record.remove(state.path()).expect("removal");
         assert!(all(state.path()).expect("no records").is_empty());
+    }
+
+    #[test]
+    fn each_stage_is_one_letter_in_the_same_place_and_had_a_word_before() {
+        for stage in Stage::ALL {
+            let letter = serde_json::to_string(&stage).expect("json");
+            assert_eq!(letter.len(), 3, "{letter}");
+        }
+        let words: Vec<Stage> =
+            serde_json::from_str(r#"["making","running","killing","ungrouping","deleting"]"#)
+                .expect("what an older agent wrote");
+        assert_eq!(words.len(), 5);
     }
 }

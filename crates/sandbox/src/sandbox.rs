@@ -62,7 +62,7 @@ impl Lent {
 }
 
 impl Sandbox {
-    /// Name given in the specification.
+    /// Its name on the host: the one in the specification, or that of a sandbox made ahead.
     pub fn id(&self) -> &str {
         &self.record.id
     }

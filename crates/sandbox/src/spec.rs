@@ -9,7 +9,7 @@ use crate::errors::StartError;
 use crate::limits::{MAX_DISK_BYTES, MAX_HOSTNAME, MAX_ID, MAX_LAYERS, MIN_DISK, MIN_MEMORY_BYTES, MIN_PIDS};
 
 /// One sandbox to start.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SandboxSpec {
     /// Name of the sandbox, unique per launcher: `[A-Za-z0-9][A-Za-z0-9._-]{0,63}`.
     pub id: String,

@@ -6,6 +6,7 @@
 
 mod child;
 mod files;
+mod lids;
 mod presets;
 mod start;
 
@@ -13,6 +14,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
+pub(crate) use self::files::etc;
 use self::start::Started;
 use crate::confinement::Confinement;
 use crate::failure::{Doing, Failure};

@@ -40,6 +40,7 @@ fn options(directory: &Path, id_base: u32) -> LauncherOptions {
         disks: Some(directory.join("disks")),
         assembly: crate::support::assembly(),
         observer: Some(stop_at_the_stage),
+        warm: 2,
         ..LauncherOptions::new(directory.join("state"))
     }
 }
@@ -201,7 +202,7 @@ fn an_agent_killed_in_any_stage_leaves_nothing_after_a_restart() {
         let left = leaks(&machine, &namespace);
         let has = |kind| left.iter().any(|leak| leak.kind == kind);
         assert!(has(LeakKind::File), "{stage:?}: {left:?}");
-        if (Stage::Running..=Stage::Ungrouping).contains(&stage) {
+        if (Stage::Waiting..=Stage::Ungrouping).contains(&stage) {
             assert!(has(LeakKind::Cgroup), "{stage:?}: {left:?}");
         }
         let restarted = namespace.within(|| {

@@ -10,6 +10,8 @@ mod files;
 mod isolation;
 mod kills;
 mod leftovers;
+#[path = "../src/zygote/lids.rs"]
+mod lids;
 mod limits;
 mod network;
 mod network_matrix;
@@ -19,3 +21,4 @@ mod services;
 mod support;
 mod timing;
 mod verdicts;
+mod warm;

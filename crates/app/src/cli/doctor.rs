@@ -4,7 +4,9 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use airlock_sandbox::{HostLimit, LeakKind, LeakReport, Place, find_leaks, host_limits, repair_leaks};
+use airlock_sandbox::{
+    HostLimit, LeakKind, LeakReport, Place, WarmUse, find_leaks, host_limits, repair_leaks, warm_use,
+};
 use anyhow::Context as _;
 use clap::Args;
 use serde_json::json;
@@ -80,6 +82,11 @@ fn leaked(data_dir: &Path, repair: bool, as_json: bool) -> anyhow::Result<(Strin
         found.push((place, report));
     }
     let dead = runs::dead(data_dir, repair)?;
+    let warm = found
+        .iter()
+        .filter(|(_, report)| report.living_agent)
+        .filter_map(|(place, _)| warm_use(&place.state_dir))
+        .reduce(together);
     let total = dead.len() + found.iter().map(|(_, report)| report.leaks.len()).sum::<usize>();
     let text = if as_json {
         let rows: Vec<_> = found
@@ -91,14 +98,25 @@ fn leaked(data_dir: &Path, repair: bool, as_json: bool) -> anyhow::Result<(Strin
                     .map(|folder| json!({ "kind": "files", "name": folder })),
             )
             .collect();
-        json!({ "leaks": rows }).to_string()
+        json!({ "leaks": rows, "warm": warm }).to_string()
     } else {
-        as_text(&found, &dead)
+        as_text(&found, &dead, warm)
     };
     Ok((text, total == 0))
 }
 
-fn as_text(found: &[(Place, LeakReport)], dead: &[PathBuf]) -> String {
+/// Of several agents.
+fn together(one: WarmUse, other: WarmUse) -> WarmUse {
+    WarmUse {
+        hits: one.hits + other.hits,
+        misses: one.misses + other.misses,
+        waiting: one.waiting + other.waiting,
+        discarded: one.discarded + other.discarded,
+        failed: one.failed + other.failed,
+    }
+}
+
+fn as_text(found: &[(Place, LeakReport)], dead: &[PathBuf], warm: Option<WarmUse>) -> String {
     let mut lines = Vec::new();
     for kind in LeakKind::ALL {
         let leaks = found.iter().flat_map(|(_, report)| &report.leaks);
@@ -113,10 +131,25 @@ fn as_text(found: &[(Place, LeakReport)], dead: &[PathBuf]) -> String {
         lines.extend(names.iter().map(|name| format!("  {name}")));
     }
     let living = found.iter().filter(|(_, report)| report.living_agent);
-    let (agents, sandboxes) = living.fold((0, 0), |(agents, sandboxes), (_, report)| {
-        (agents + 1, sandboxes + report.sandboxes)
+    let (agents, sandboxes, waiting) = living.fold((0, 0, 0), |(agents, sandboxes, waiting), (_, report)| {
+        (agents + 1, sandboxes + report.sandboxes, waiting + report.waiting)
     });
-    lines.push(format!("living agents: {agents}, with {sandboxes} sandboxes"));
+    lines.push(format!(
+        "living agents: {agents}, with {sandboxes} sandboxes, {waiting} of them made ahead and without a job"
+    ));
+    if let Some(WarmUse {
+        hits,
+        misses,
+        waiting: _,
+        discarded,
+        failed,
+    }) = warm
+    {
+        lines.push(format!(
+            "sandboxes made ahead: {hits} jobs found one, {misses} did not; {discarded} were not used, {failed} could not \
+             be made"
+        ));
+    }
     lines.join("\n")
 }
 

@@ -29,6 +29,8 @@ pub struct LauncherOptions {
     pub observer: Option<fn(Stage)>,
     /// How roots are assembled; `None` for the best way this kernel has.
     pub assembly: Option<Assembly>,
+    /// How many sandboxes may be made ahead of the jobs they are for, at most; zero for none.
+    pub warm: u32,
 }
 
 impl LauncherOptions {
@@ -43,6 +45,7 @@ impl LauncherOptions {
             disks: None,
             observer: None,
             assembly: None,
+            warm: 0,
         }
     }
 

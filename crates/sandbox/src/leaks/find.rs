@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use super::holders::{self, Holders};
 use super::{Leak, LeakKind, LeakReport, Place};
 use crate::failure::{Doing, Failure};
-use crate::record::{self, Record};
+use crate::record::{self, Record, Stage};
 use crate::{cgroup, disk, net, reap};
 
 /// Looks once. Things are read before records: whatever comes to be in between has a record by then.
@@ -76,6 +76,11 @@ pub(super) fn look(place: &Place) -> Result<LeakReport, Failure> {
     Ok(LeakReport {
         living_agent: living,
         sandboxes: records.whole.len(),
+        waiting: records
+            .whole
+            .iter()
+            .filter(|record| record.stage == Stage::Waiting)
+            .count(),
         leaks: leaks.0.into_iter().collect(),
     })
 }

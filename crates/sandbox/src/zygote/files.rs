@@ -10,6 +10,7 @@ use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsconfig_set_string, fsmount, fsopen,
 };
 
+use super::lids::{MASKED, READ_ONLY};
 use crate::failure::{Doing, Failure};
 use crate::limits::{DEV_BYTES, RUN_BYTES};
 use crate::root::{attach, clone_tree, ensure_directory};
@@ -25,31 +26,6 @@ const DEV_LINKS: [(&str, &str); 6] = [
     ("/proc/self/fd/2", "stderr"),
     ("pts/ptmx", "ptmx"),
     ("/proc/kcore", "core"),
-];
-
-/// Shown as empty: they tell about the host, or give it away.
-const MASKED: [&str; 12] = [
-    "/proc/acpi",
-    "/proc/asound",
-    "/proc/interrupts",
-    "/proc/kcore",
-    "/proc/keys",
-    "/proc/latency_stats",
-    "/proc/sched_debug",
-    "/proc/scsi",
-    "/proc/timer_list",
-    "/proc/timer_stats",
-    "/sys/devices/virtual/powercap",
-    "/sys/firmware",
-];
-
-/// Readable, never writable.
-const READ_ONLY: [&str; 5] = [
-    "/proc/bus",
-    "/proc/fs",
-    "/proc/irq",
-    "/proc/sys",
-    "/proc/sysrq-trigger",
 ];
 
 /// The program's file name in `/run/airlock/bin`; the others are links to it, told apart by their name.
@@ -184,7 +160,7 @@ fn place_helper(root: &OwnedFd, helper: &OwnedFd) -> Result<(), Failure> {
 }
 
 /// Host name, host table and name servers: names in `/etc` and texts.
-pub(super) fn etc(request: &StartRequest) -> [(&'static str, String); 3] {
+pub(crate) fn etc(request: &StartRequest) -> [(&'static str, String); 3] {
     let name = &request.hostname;
     let own = request
         .link
