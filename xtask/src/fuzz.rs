@@ -60,7 +60,7 @@ const SECONDS: u32 = 600;
 /// Seconds for each target as part of all tests.
 const TEST_SECONDS: u32 = 20;
 
-/// Where the tests begin: the same inputs in the same order each time, so that a run repeats what the one before it said.
+/// Where the tests begin, so that every fresh checkout begins alike.
 const TEST_SEED: u32 = 1;
 
 /// The fuzzer's word for a beginning of its own choice.

@@ -1,4 +1,4 @@
-//! Who a container's processes run as: the words of `user:` or of an image's USER, looked up in the image's own
+//! Who a container's processes run as: the words of `user:`, looked up in the image's own
 //! `/etc/passwd` and `/etc/group` as Docker does. Text in, ids out; the files are whatever the image says they are, so
 //! nothing here trusts them with more than names.
 

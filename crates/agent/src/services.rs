@@ -10,7 +10,7 @@ use airlock_agent_protocol::JobSpec;
 use airlock_domain::plan::{Container, ContainerSettings};
 use airlock_domain::state::StepStatus;
 use airlock_sandbox::channel::{StartStep, StepEnd, ToInit};
-use airlock_sandbox::{Sandbox, ServiceSpec};
+use airlock_sandbox::{Limits, Sandbox, ServiceSpec};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::task::AbortOnDropHandle;
 
@@ -22,7 +22,7 @@ use crate::limits;
 use crate::reporter::{Reporter, RunningStep};
 use crate::slice::end;
 use crate::spin_up::{SpinUpError, await_ready};
-use crate::verdict::{self, Verdict};
+use crate::verdict::{self, Counted, Verdict};
 
 /// The one step of a service's own process 1.
 const PROGRAM: u32 = 0;
@@ -34,6 +34,9 @@ pub(crate) struct Ready {
     start: StartStep,
     /// The image stays while this lives.
     image: ImageDir,
+    /// Where it shares its limits with the job's other containers.
+    sandbox: Arc<Sandbox>,
+    limits: Limits,
 }
 
 /// Names that stand for the job itself: those of its containers.
@@ -59,11 +62,12 @@ pub(crate) fn step_name(image: &str) -> String {
 pub(crate) async fn start(
     spec: &JobSpec,
     sandbox: &Arc<Sandbox>,
+    limits: Limits,
     images: Vec<ImageDir>,
 ) -> Result<Vec<Ready>, SpinUpError> {
     let mut ready = Vec::new();
     for (number, (container, image)) in (1..).zip(spec.services.iter().zip(images)) {
-        ready.push(start_one(number, container, image, spec, sandbox).await?);
+        ready.push(start_one(number, container, image, spec, sandbox, limits).await?);
     }
     Ok(ready)
 }
@@ -74,6 +78,7 @@ async fn start_one(
     image: ImageDir,
     spec: &JobSpec,
     sandbox: &Arc<Sandbox>,
+    limits: Limits,
 ) -> Result<Ready, SpinUpError> {
     let Container { settings, .. } = container;
     let name = container.image.to_string();
@@ -117,6 +122,8 @@ async fn start_one(
         inside,
         start,
         image,
+        sandbox: Arc::clone(sandbox),
+        limits,
     })
 }
 
@@ -183,7 +190,10 @@ impl Ready {
             mut inside,
             start,
             image: _image,
+            sandbox,
+            limits,
         } = self;
+        let before = sandbox.usage();
         inside.listen(PROGRAM, step.log());
         let judged = match inside.send(ToInit::StartStep(start)).await {
             Err(error) => gone(&name, &error.to_string()),
@@ -198,7 +208,14 @@ impl Ready {
                     }
                 };
                 match event {
-                    Event::Finished { end, .. } => break of_end(&name, &end),
+                    Event::Finished { end, .. } => {
+                        let counted = Counted {
+                            before,
+                            after: sandbox.usage(),
+                            limits: &limits,
+                        };
+                        break of_end(&name, &end, counted.out_of_memory());
+                    }
                     Event::Gone(reason) => break gone(&name, &reason),
                     Event::Ready | Event::Halt => {}
                 }
@@ -245,8 +262,8 @@ fn stopped_with_the_job() -> Verdict {
     }
 }
 
-/// What the end of a container means while the job runs.
-pub(crate) fn of_end(image: &str, end: &StepEnd) -> Verdict {
+/// What the end of a container means while the job runs; `memory` says that the job's memory limit killed meanwhile.
+pub(crate) fn of_end(image: &str, end: &StepEnd, memory: Option<String>) -> Verdict {
     let (status, exit_code, what) = match end {
         StepEnd::Exited(0) => (StepStatus::Success, Some(0), "ended with exit code 0".to_owned()),
         StepEnd::Exited(code) => (
@@ -257,7 +274,10 @@ pub(crate) fn of_end(image: &str, end: &StepEnd) -> Verdict {
         StepEnd::Signaled(number) => (
             StepStatus::Failed,
             Some(128 + number),
-            format!("was killed by {}", verdict::signal_words(*number)),
+            memory.map_or_else(
+                || format!("was killed by {}", verdict::signal_words(*number)),
+                |memory| format!("was killed: {memory}"),
+            ),
         ),
         StepEnd::CouldNotStart(reason) => (StepStatus::Failed, None, format!("could not start: {reason}")),
         StepEnd::NoOutput { .. } | StepEnd::Stopped => (StepStatus::Success, None, "was stopped".to_owned()),
@@ -306,7 +326,7 @@ mod tests {
                 status,
                 exit_code,
                 reason,
-            } = of_end("postgres:16", &end);
+            } = of_end("postgres:16", &end, None);
             (status, exit_code, reason.unwrap_or_default())
         };
         assert_eq!(
@@ -326,5 +346,24 @@ mod tests {
             )
         );
         assert_eq!(said(StepEnd::Exited(0)).0, StepStatus::Success);
+    }
+
+    #[test]
+    fn a_container_that_was_killed_for_memory_says_so() {
+        let limit = || Some("the job reached its memory limit of 4 GiB (peak 4 GiB)".to_owned());
+        let said = |end: &StepEnd, memory| of_end("postgres:16", end, memory).reason.unwrap_or_default();
+        assert_eq!(
+            said(&StepEnd::Signaled(9), limit()),
+            "container postgres:16 was killed: the job reached its memory limit of 4 GiB (peak 4 GiB)"
+        );
+        assert_eq!(
+            said(&StepEnd::Signaled(9), None),
+            "container postgres:16 was killed by signal 9 (KILL)"
+        );
+        assert_eq!(
+            said(&StepEnd::Exited(0), limit()),
+            "container postgres:16 ended with exit code 0",
+            "another was killed"
+        );
     }
 }

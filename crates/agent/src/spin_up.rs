@@ -176,7 +176,7 @@ pub(crate) async fn spin_up(
     for message in environment::configure(spec, lease.slice, &lease.job.to_string(), &account) {
         inside.send(ToInit::Configure(message)).await?;
     }
-    let services = services::start(spec, &sandbox, beside).await?;
+    let services = services::start(spec, &sandbox, size.limits, beside).await?;
     let ready_took = started.elapsed();
 
     log.line(&format!(

@@ -205,10 +205,18 @@ impl<'a> Steps<'a> {
             running.log().line(&retry::announce(tried, max, delay_ms));
             match self.pause(Duration::from_millis(delay_ms)).await {
                 Paused::Over => tried += 1,
-                Paused::Gone => break judged,
+                Paused::Gone => {
+                    let reason =
+                        format!("step '{name}' was cut off: the sandbox ended before it was tried again");
+                    break self::failed(SliceStatus::InfrastructureFail, reason);
+                }
                 Paused::Cut(cut) => {
                     self.standing.cut = Some(cut);
-                    break verdict::of_cut(name, cut);
+                    let judged = verdict::of_cut(name, cut);
+                    if let Some(reason) = &judged.reason {
+                        running.log().line(&format!("\n{}", verdict::sentence(reason)));
+                    }
+                    break judged;
                 }
             }
         };
@@ -348,9 +356,14 @@ impl<'a> Steps<'a> {
     fn background_ended(&mut self, number: u32, step_end: &StepEnd) -> Option<Cut> {
         // An unknown number is the word of a hostile process 1; there is nothing to end.
         let Background { name, step, before } = self.background.remove(&number)?;
+        let counted = Counted {
+            before,
+            after: self.sandbox.usage(),
+            limits: &self.spun_up.limits,
+        };
         if self.container == Some(number) {
             self.container = None;
-            let judged = services::of_end(&self.spec.image, step_end);
+            let judged = services::of_end(&self.spec.image, step_end, counted.out_of_memory());
             if let Some(reason) = &judged.reason {
                 step.log().line(&format!("\n{}", verdict::sentence(reason)));
             }
@@ -358,11 +371,6 @@ impl<'a> Steps<'a> {
             self.standing.cut.get_or_insert(Cut::Container);
             return Some(Cut::Container);
         }
-        let counted = Counted {
-            before,
-            after: self.sandbox.usage(),
-            limits: &self.spun_up.limits,
-        };
         end(step, verdict::of_background(&name, step_end, counted));
         None
     }

@@ -32,9 +32,13 @@ impl ControlPlane {
         };
         let (find, reference) = (Arc::clone(&local.find), reference.clone());
         let found = tokio::task::spawn_blocking(move || find(&reference)).await;
-        found
-            .map(Some)
-            .map_err(|_| UseCaseError::Invalid("Airlock failed while looking for an orb".to_owned()))
+        // Said of this orb: an error would have the pipeline planned again and again.
+        let failed = |_| {
+            Err(OrbProblem::Unavailable(
+                "Airlock failed while looking for it".to_owned(),
+            ))
+        };
+        Ok(Some(found.unwrap_or_else(failed)))
     }
 
     /// What is said of orbs that a config cannot have.

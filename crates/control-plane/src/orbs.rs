@@ -13,7 +13,7 @@ pub use airlock_driver_interfaces::orbs::{AddedOrb, FetchedOrb, NestedOrb, OrbRo
 pub use airlock_pipeline_config::{OrbElement, OrbExample, OrbParameter, OrbSummary};
 pub use import::{ImportedOrb, OrbImport};
 
-use airlock_domain::{OrbName, PipelineId};
+use airlock_domain::{OrbDigest, OrbName, PipelineId};
 use airlock_pipeline_config::{OrbVersion as Wanted, Source, select, summarise_orb};
 
 use crate::{ControlPlane, UseCaseError};
@@ -58,9 +58,9 @@ impl ControlPlane {
         Ok(self.store().pipeline_orbs(pipeline).await?)
     }
 
-    /// What stood at the addresses that a pipeline's config took orbs from.
-    pub async fn fetched_orbs(&self, pipeline: PipelineId) -> Result<Vec<FetchedOrb>, UseCaseError> {
-        Ok(self.store().fetched_orbs(pipeline).await?)
+    /// The addresses that a pipeline's config took orbs from, each with the digest of what stood there.
+    pub async fn fetched_orbs(&self, pipeline: PipelineId) -> Result<Vec<(String, OrbDigest)>, UseCaseError> {
+        Ok(self.store().fetched_digests(pipeline).await?)
     }
 }
 

@@ -22,7 +22,7 @@ use crate::unsupported::{refusal, unsupported};
 use crate::{ControlPlane, UseCaseError, limits};
 
 /// What is said when the compiler itself broke.
-const COMPILER_FAILED: &str = "Airlock failed while compiling this config. That is a mistake in Airlock, not in the \
+pub(crate) const COMPILER_FAILED: &str = "Airlock failed while compiling this config. That is a mistake in Airlock, not in the \
                                config; the server's log says where.";
 
 /// What planning leads to.

@@ -46,6 +46,8 @@ pub trait Orbs: Send + Sync {
     ) -> Result<(), StoreError>;
     /// What was recorded for a pipeline, by address.
     async fn fetched_orbs(&self, pipeline: PipelineId) -> Result<Vec<FetchedOrb>, StoreError>;
+    /// The addresses of the same, each with the digest of its text.
+    async fn fetched_digests(&self, pipeline: PipelineId) -> Result<Vec<(String, OrbDigest)>, StoreError>;
 }
 
 /// Fetches orbs from addresses that an operator, or whoever gives a command, allows. Called from many tasks at once.

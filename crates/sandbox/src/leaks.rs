@@ -126,17 +126,31 @@ pub fn find_leaks(place: &Place) -> Result<LeakReport, ReapError> {
 
 /// Removes what leaked and says what is left after that. What a living agent has is not touched.
 pub fn repair_leaks(place: &Place) -> Result<LeakReport, ReapError> {
+    let failed = |Failure { doing, source }| ReapError::Step { doing, source };
     let found = find_leaks(place)?;
     let place = absolute(place);
     if !found.living_agent {
         match crate::reap::reap_leftovers(&place.state_dir) {
-            // One was started meanwhile, and swept before that.
+            // A launcher without an agent, which is removed below, or somebody who lives.
             Ok(()) | Err(ReapError::InUse(_)) => {}
             Err(error) => return Err(error),
         }
     }
     let rest = find_leaks(&place)?;
-    repair::remove(&rest.leaks).map_err(|Failure { doing, source }| ReapError::Step { doing, source })?;
+    let (processes, others): (Vec<Leak>, Vec<Leak>) = rest
+        .leaks
+        .into_iter()
+        .partition(|leak| leak.kind == LeakKind::Process);
+    repair::remove(&processes).map_err(failed)?;
+    // Whoever has the lock lives, seen or not; and nobody begins to live while it is held here.
+    let alone = if rest.living_agent || !place.state_dir.exists() {
+        None
+    } else {
+        let lock = crate::reap::lock(&place.state_dir).map_err(failed)?;
+        Some(lock.ok_or_else(|| ReapError::InUse(place.state_dir.clone()))?)
+    };
+    repair::remove(&others).map_err(failed)?;
+    drop(alone);
     find_leaks(&place)
 }
 

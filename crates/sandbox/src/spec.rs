@@ -114,7 +114,7 @@ pub enum LayerIds {
 }
 
 /// What a sandbox used, read when it is asked for.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Usage {
     /// Highest memory in use at once, in bytes.
     pub memory_peak: u64,
@@ -125,19 +125,14 @@ pub struct Usage {
     /// Forks refused because the limit on processes was reached.
     pub pids_refused: u64,
     /// Most processes and threads at once; zero where the kernel does not count.
-    #[serde(default)]
     pub pids_peak: u64,
     /// Most bytes on its disk at once, as far as it was looked at; zero without a disk of its own.
-    #[serde(default)]
     pub disk_peak: u64,
     /// Most files on its disk at once, likewise.
-    #[serde(default)]
     pub inodes_peak: u64,
     /// Looks that found its disk without room for another block.
-    #[serde(default)]
     pub disk_full: u64,
     /// Looks that found its disk without room for another file.
-    #[serde(default)]
     pub out_of_inodes: u64,
 }
 

@@ -302,6 +302,28 @@ pub(crate) async fn fetched(
         .collect()
 }
 
+pub(crate) async fn fetched_digests(
+    c: &mut SqliteConnection,
+    pipeline: PipelineId,
+) -> Result<Vec<(String, OrbDigest)>, StoreError> {
+    sqlx::query(sql::FETCHED_DIGESTS)
+        .bind(pipeline.to_string())
+        .fetch_all(c)
+        .await
+        .map_err(|error| {
+            failed(
+                format_args!("reading which orbs pipeline {pipeline} fetched"),
+                error,
+            )
+        })?
+        .iter()
+        .map(|row| {
+            let fields = Fields::new("a fetched orb", row);
+            Ok((fields.text("url")?, fields.parsed("digest")?))
+        })
+        .collect()
+}
+
 fn read(row: &SqliteRow) -> Result<OrbRow, StoreError> {
     let fields = Fields::new("an orb version", row);
     Ok(OrbRow {

@@ -4,8 +4,8 @@
 use airlock_domain::explanation::Explanation;
 use airlock_domain::state::{PipelineState, Workflow};
 use airlock_domain::{
-    AgentId, EnvName, JobId, OrbName, OrbVersion, OrgName, PipelineId, ProjectId, ProjectSlug, Timestamp,
-    WorkflowId,
+    AgentId, EnvName, JobId, OrbDigest, OrbName, OrbVersion, OrgName, PipelineId, ProjectId, ProjectSlug,
+    Timestamp, WorkflowId,
 };
 use airlock_driver_interfaces::StoreError;
 use airlock_driver_interfaces::orbs::{AddedOrb, FetchedOrb, NewOrb, OrbConflict, OrbRow, Orbs, PipelineOrb};
@@ -344,5 +344,9 @@ impl Orbs for SqliteStore {
 
     async fn fetched_orbs(&self, pipeline: PipelineId) -> Result<Vec<FetchedOrb>, StoreError> {
         read!(self, c => orbs::fetched(c, pipeline))
+    }
+
+    async fn fetched_digests(&self, pipeline: PipelineId) -> Result<Vec<(String, OrbDigest)>, StoreError> {
+        read!(self, c => orbs::fetched_digests(c, pipeline))
     }
 }

@@ -27,7 +27,8 @@ Usage: circleci <command>
   tests split [FILE]          this node's share of a list of tests, from FILE or standard input
       --split-by=name|filesize|timings
       --timings-type=autodetect|filename|classname|testname
-      --timings-file=FILE     instead of the results the job was given
+      --timings-file=FILE     results of earlier runs; without, those below CIRCLE_INTERNAL_TASK_DATA,
+                              and where there are none `timings` goes by name
       --time-default=10s      how long a test takes that no result tells of
       --index=N --total=N     instead of CIRCLE_NODE_INDEX and CIRCLE_NODE_TOTAL
       --show-counts           say on standard error how many were chosen

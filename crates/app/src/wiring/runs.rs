@@ -103,15 +103,26 @@ pub(crate) fn agents(data_dir: &Path) -> anyhow::Result<Vec<PathBuf>> {
 /// Folders of runs that were killed, removed first if wanted.
 pub(crate) fn dead(data_dir: &Path, repair: bool) -> anyhow::Result<Vec<PathBuf>> {
     let runs = data_dir.join("runs");
-    if repair && runs.exists() {
-        let gate = runs.join(GATE);
-        let _gate =
-            FileLock::exclusive(lock_file(&gate)?).with_context(|| format!("locking {}", gate.display()))?;
+    if !runs.exists() {
+        return Ok(Vec::new());
+    }
+    // For a look as well: a run that is being made must find its own lock free.
+    let gate = runs.join(GATE);
+    let _gate =
+        FileLock::exclusive(lock_file(&gate)?).with_context(|| format!("locking {}", gate.display()))?;
+    if repair {
         sweep(&runs)?;
     }
     let mut dead = Vec::new();
     for folder in folders(data_dir)? {
-        if held(&folder.join(ALIVE))?.is_some() {
+        // Opened, not made: a run that ends now removes its folder.
+        let alive = folder.join(ALIVE);
+        let file = match File::options().write(true).open(&alive) {
+            Ok(file) => file,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(error).with_context(|| format!("opening {}", alive.display())),
+        };
+        if FileLock::try_exclusive(file)?.is_some() {
             dead.push(folder);
         }
     }

@@ -11,6 +11,7 @@ use airlock_pipeline_config::{
 
 use super::addresses::{self, Patience};
 use super::newest;
+use crate::planning::COMPILER_FAILED;
 use crate::{ControlPlane, UseCaseError};
 
 /// The orbs of one pipeline.
@@ -65,7 +66,18 @@ impl ControlPlane {
                     }),
                 },
             };
-            gathering.answer(found);
+            // Reading a stranger's orb is work of the processor, and a panic in it must cost this pipeline only.
+            let read = tokio::task::spawn_blocking(move || {
+                gathering.answer(found);
+                gathering
+            });
+            let Ok(next) = read.await else {
+                return Ok(Answered {
+                    orbs: Orbs::default(),
+                    changed: Some(COMPILER_FAILED.to_owned()),
+                });
+            };
+            gathering = next;
         }
         let mut changed = changes(&recorded, &taken);
         if changed.is_empty() && !taken.is_empty() {

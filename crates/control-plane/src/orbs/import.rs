@@ -124,10 +124,9 @@ impl ControlPlane {
         let coming = choices.clone();
         let mut fetched: BTreeSet<OrbName> = BTreeSet::new();
         for orb in &mut rows {
-            if let Some((there, _)) = self
-                .store()
-                .orb_source(&orb.row.name, &orb.row.version, now)
-                .await?
+            let known = self.store().orb_versions(&orb.row.name, now).await?;
+            let there = known.into_iter().find(|row| row.version == orb.row.version);
+            if let Some(there) = there
                 && there.version.is_release()
                 && there.digest == orb.row.digest
             {
@@ -183,7 +182,11 @@ impl ControlPlane {
             let (check, mut gathering) = check.await?;
             while let Some(reference) = gathering.wanted().cloned() {
                 let found = self.found_for_import(&reference, orbs).await?;
-                gathering.answer(found);
+                let read = blocking(move || {
+                    gathering.answer(found);
+                    gathering
+                });
+                gathering = read.await?;
             }
             let (diagnostics, text) = blocking(move || {
                 let gathered = gathering.finish();

@@ -118,10 +118,10 @@ async fn a_text_is_asked_for_again_after_five_minutes_and_never_for_the_same_pip
     assert_eq!(says(&world, repeated).await, "one");
     assert_eq!(server.asked().len(), 2);
 
-    let taken = |orbs: Vec<airlock_control_plane::orbs::FetchedOrb>| {
+    let taken = |orbs: Vec<(String, airlock_domain::OrbDigest)>| {
         assert_eq!(orbs.len(), 1);
-        assert_eq!(orbs[0].url, url);
-        orbs[0].digest.clone()
+        assert_eq!(orbs[0].0, url);
+        orbs[0].1.clone()
     };
     let one = taken(world.plane.fetched_orbs(first).await.unwrap());
     let two = taken(world.plane.fetched_orbs(third).await.unwrap());

@@ -1,8 +1,8 @@
 //! The orb registry for people: what is there, and for one version what it offers and how a config uses it. What the text
 //! of an orb offers is the compiler's to say; this page only shows it.
 
-use airlock_control_plane::ControlPlane;
 use airlock_control_plane::orbs::OrbRow;
+use airlock_control_plane::{ControlPlane, UseCaseError};
 use airlock_domain::{OrbName, OrbVersion};
 use askama::Template;
 use axum::extract::State as With;
@@ -155,11 +155,13 @@ pub(crate) async fn show(
         Some(version) => version.to_owned(),
         None => rows.first().ok_or_else(missing)?.version.to_string(),
     };
-    let (row, source) = state
-        .plane
-        .orb(&name, &wanted)
-        .await
-        .map_err(|_| Problem::not_found(&format!("orb {name}@{wanted}")))?;
+    let (row, source) = state.plane.orb(&name, &wanted).await.map_err(|error| {
+        // What is no version names none.
+        if matches!(error, UseCaseError::Invalid(_)) {
+            return Problem::not_found(&format!("orb {name}@{wanted}"));
+        }
+        error.into()
+    })?;
     let offered = ControlPlane::orb_summary(&source);
     let version = row.version.to_string();
     let links = [("Home page", offered.home_url), ("Source", offered.source_url)];

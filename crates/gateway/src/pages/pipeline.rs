@@ -136,11 +136,11 @@ pub(crate) async fn show(
                 reference: orb.reference,
                 digest: orb.digest.to_string(),
             })
-            .chain(at_addresses.into_iter().map(|orb| OrbView {
-                reference: orb.url.clone(),
-                exact: orb.url,
+            .chain(at_addresses.into_iter().map(|(url, digest)| OrbView {
+                reference: url.clone(),
+                exact: url,
                 path: None,
-                digest: orb.digest.to_string(),
+                digest: digest.to_string(),
             }))
             .collect(),
         project,

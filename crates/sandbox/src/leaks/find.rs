@@ -21,7 +21,7 @@ pub(super) fn look(place: &Place) -> Result<LeakReport, Failure> {
     let groups: Vec<PathBuf> = bases.iter().flat_map(|base| cgroup::subgroups(base)).collect();
     let mounts = mounts(place)?;
     let devices = net::devices(&tag)?;
-    let rules = net::has_rules(&tag);
+    let rules = !living && net::has_rules(&tag);
     let loops = disk::in_use().doing(|| "listing loop devices")?;
     let files = entries(&place.work_dir)?;
     let records = record::read(&place.state_dir)?;

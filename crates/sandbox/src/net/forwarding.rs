@@ -60,7 +60,7 @@ impl Forwarding {
             Err(error) => return Err(error).doing(doing),
         };
         let before = fs::read_to_string(&switch).doing(|| format!("reading {}", switch.display()))?;
-        if alone && before.trim() == "0" {
+        if before.trim() == "0" {
             // Written before the switch is thrown: what a crash leaves is then known to be ours.
             write_note(&mut file).doing(|| format!("writing {}", path.display()))?;
         }

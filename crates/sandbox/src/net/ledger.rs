@@ -107,8 +107,13 @@ impl Book {
             Some(counts) => counts.connections += 1,
             None => self.beyond += 1,
         }
-        if verdict == Verdict::Allowed && self.live.len() < LEDGER_CONNECTIONS {
-            self.live.insert(connection, self.mark);
+        if verdict == Verdict::Allowed {
+            if self.live.len() < LEDGER_CONNECTIONS {
+                self.live.insert(connection, self.mark);
+            } else {
+                // It is counted, and its bytes never will be.
+                self.incomplete = true;
+            }
         }
     }
 
@@ -238,7 +243,7 @@ impl Ledger {
         let Some(book) = self.shared.read().remove(&address) else {
             return Ok(());
         };
-        if book.entries.is_empty() {
+        if book.entries.is_empty() && !book.incomplete {
             return Ok(());
         }
         for one in self.existing(address)? {

@@ -29,5 +29,6 @@ statements! {
                    ON CONFLICT (pipeline, url) DO NOTHING";
     FETCHED = "SELECT f.url, f.digest, t.source FROM pipeline_fetched_orbs f JOIN fetched_texts t \
                ON t.digest = f.digest WHERE f.pipeline = $1 ORDER BY f.url";
+    FETCHED_DIGESTS = "SELECT url, digest FROM pipeline_fetched_orbs WHERE pipeline = $1 ORDER BY url";
     TAKEN = "SELECT reference, name, version, digest FROM pipeline_orbs WHERE pipeline = $1 ORDER BY reference";
 }

@@ -1,10 +1,8 @@
 //! The instance's own orb registry: what is in it, the text of a version, bringing versions in, and which of them a
 //! pipeline was built with.
 
-use airlock_control_plane::orbs::{
-    AddedOrb, FetchedOrb, ImportedOrb, OrbImport, OrbRow, PipelineOrb as Taken,
-};
-use airlock_domain::{OrbName, OrbVersion, PipelineId};
+use airlock_control_plane::orbs::{AddedOrb, ImportedOrb, OrbImport, OrbRow, PipelineOrb as Taken};
+use airlock_domain::{OrbDigest, OrbName, OrbVersion, PipelineId};
 use axum::Json as Reply;
 use axum::extract::State as With;
 use axum::http::StatusCode;
@@ -258,11 +256,11 @@ fn taken(orb: Taken) -> PipelineOrb {
     }
 }
 
-fn fetched(orb: FetchedOrb) -> PipelineOrb {
+fn fetched((url, digest): (String, OrbDigest)) -> PipelineOrb {
     PipelineOrb {
-        reference: orb.url,
+        reference: url,
         name: None,
         version: None,
-        digest: orb.digest.to_string(),
+        digest: digest.to_string(),
     }
 }
