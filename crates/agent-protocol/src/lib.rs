@@ -5,6 +5,7 @@
 pub mod egress;
 pub mod limits;
 pub mod messages;
+pub mod resources;
 pub mod sealed;
 
 pub use egress::{EgressEntry, EgressReport, EgressVerdict};
@@ -13,6 +14,7 @@ pub use messages::{
     HeartbeatReply, JobSpec, Lease, LogAck, LogHeader, Refusal, RefusalCode, Source, StepReport, StepSpec,
     StepWork, Usage,
 };
+pub use resources::{ResourceReport, ResourceSample};
 pub use sealed::SecretValue;
 
 /// The version this build speaks. A server takes agents of this and the previous version.

@@ -14,3 +14,6 @@ pub const LOG_CHUNK_BYTES: usize = airlock_domain::limits::LOG_CHUNK_BYTES;
 pub const ARTIFACT_BYTES: u64 = 3 * 1024 * 1024 * 1024;
 /// Places in one slice's record of connections: more than a person reads.
 pub const EGRESS_ENTRIES: usize = 4_096;
+/// Samples in one slice's record of what it used: one a second for five hours, the longest a job may run. A record of some
+/// 3 MB on the wire.
+pub const RESOURCE_SAMPLES: usize = 18_000;

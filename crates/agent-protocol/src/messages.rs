@@ -5,7 +5,7 @@ use airlock_domain::state::{SliceStatus, StepStatus};
 use airlock_domain::{AgentId, ArtifactId, JobId, PipelineId, Timestamp, WorkflowId};
 use serde::{Deserialize, Serialize};
 
-use crate::{EgressReport, SecretValue};
+use crate::{EgressReport, ResourceReport, SecretValue};
 
 /// The claim that a message belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -248,6 +248,9 @@ pub struct FinishRequest {
     /// Who it spoke to.
     #[serde(default)]
     pub egress: EgressReport,
+    /// What it used, sample by sample.
+    #[serde(default)]
+    pub resources: ResourceReport,
 }
 
 /// What a slice used.

@@ -2,6 +2,7 @@
 //! called by `slice` when the last step has ended.
 
 use airlock_agent_protocol::{EgressEntry, EgressReport, EgressVerdict};
+use airlock_domain::bytes::size;
 use airlock_sandbox::{Flow, Flows, Verdict};
 
 /// What the server is told.
@@ -113,24 +114,6 @@ fn step_name(names: &[&str], step: u32) -> String {
     format!("{kept}…")
 }
 
-/// `812 B`, `1.2 kB`, `45 MB`.
-fn size(bytes: u64) -> String {
-    let mut tenths = bytes / 100;
-    if bytes < 1_000 {
-        return format!("{bytes} B");
-    }
-    for unit in ["kB", "MB", "GB"] {
-        if tenths < 100 {
-            return format!("{}.{} {unit}", tenths / 10, tenths % 10);
-        }
-        if tenths < 10_000 {
-            return format!("{} {unit}", tenths / 10);
-        }
-        tenths /= 1_000;
-    }
-    format!("{} TB", tenths / 10)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -170,11 +153,5 @@ mod tests {
                 "Not every connection could be seen; the list is not complete",
             ]
         );
-    }
-
-    #[test]
-    fn sizes_read_well() {
-        let said: Vec<String> = [0, 999, 1_000, 99_999, 1_000_000, u64::MAX].map(size).into();
-        assert_eq!(said, ["0 B", "999 B", "1.0 kB", "99 kB", "1.0 MB", "18446744 TB"]);
     }
 }

@@ -29,6 +29,7 @@ mod paths;
 mod reporter;
 mod resource_class;
 mod retry;
+mod samples;
 mod sandbox_run;
 mod services;
 mod slice;

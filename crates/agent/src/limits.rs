@@ -45,6 +45,8 @@ pub(crate) const SANDBOX_READY: Duration = Duration::from_secs(30);
 pub(crate) const WARM_PER_JOB: u32 = 2;
 /// Sandboxes made ahead at most: together they hold less than 16 MB of memory.
 pub(crate) const WARM_SANDBOXES: u32 = 16;
+/// Time between two looks at what a sandbox uses.
+pub(crate) const SAMPLE_EVERY: Duration = Duration::from_secs(1);
 /// A stopped step must be reported within this time after its grace, or its sandbox is destroyed under it.
 pub(crate) const STOP_SLACK: Duration = Duration::from_secs(5);
 /// A sandbox that a thread still reads in is looked at this often before it is removed.

@@ -4,7 +4,9 @@
 
 use std::sync::Arc;
 
-use airlock_agent_protocol::{Assignment, EgressReport, FinishRequest, JobSpec, StepSpec, Usage};
+use airlock_agent_protocol::{
+    Assignment, EgressReport, FinishRequest, JobSpec, ResourceReport, StepSpec, Usage,
+};
 use airlock_domain::state::{SliceStatus, StepStatus};
 use airlock_sandbox::Sandbox;
 
@@ -13,6 +15,7 @@ use crate::leash::{Leash, keep_alive};
 use crate::limits;
 use crate::link::{Lost, ServerLink, until_answered};
 use crate::reporter::{Reporter, RunningStep, Wire};
+use crate::samples::Samples;
 use crate::services;
 use crate::spin_up::{SpinUpError, spin_up};
 use crate::steps::Steps;
@@ -40,11 +43,12 @@ pub(crate) async fn run(
     };
     let mut reporter = Reporter::new(wire(), Arc::clone(&here.spool));
     let mut held = None;
+    let samples = Samples::default();
     let own_wire = wire();
     let outcome = tokio::select! {
         biased;
         () = leash.fenced() => None,
-        outcome = execute(&here, &spec, &own_wire, &mut reporter, &mut held) => Some(outcome),
+        outcome = execute(&here, &spec, &own_wire, &mut reporter, &mut held, &samples) => Some(outcome),
     };
     let egress = match &outcome {
         Some(_) => connections(held.as_ref(), &spec, &mut reporter).await,
@@ -55,13 +59,20 @@ pub(crate) async fn run(
         tracing::warn!(job = %lease.job, slice = lease.slice, fence = lease.fence, "fenced; sandbox destroyed");
         return;
     };
+    let end = End {
+        status,
+        reason,
+        usage,
+        egress,
+        resources: samples.take(),
+    };
     // Whoever shuts the agent down does not wait for a server that is away.
     let patience = async {
         leash.shut_down().await;
         tokio::time::sleep(limits::SHUTDOWN_REPORT).await;
     };
     tokio::select! {
-        () = report(wire(), reporter, End { status, reason, usage, egress }) => {}
+        () = report(wire(), reporter, end) => {}
         () = patience => {
             tracing::warn!(job = %lease.job, slice = lease.slice, "shut down before the server took the report");
         }
@@ -81,9 +92,11 @@ async fn connections(
     let flows = tokio::task::spawn_blocking(move || sandbox.flows());
     let report = egress::report(flows.await.unwrap_or_default());
     if !report.is_empty() {
-        let number = u32::try_from(spec.steps.len() + 1).unwrap_or(u32::MAX);
+        let before = usize::try_from(first_step(spec) - 1).unwrap_or_default();
+        let mut names = vec!["container"; before];
+        names.extend(spec.steps.iter().map(|step| step.name.as_str()));
+        let number = u32::try_from(names.len() + 1).unwrap_or(u32::MAX);
         let step = reporter.begin(number, "Network connections", false);
-        let names: Vec<&str> = spec.steps.iter().map(|step| step.name.as_str()).collect();
         for line in egress::table(&report, &names) {
             step.log().line(&line);
         }
@@ -98,6 +111,7 @@ struct End {
     reason: Option<String>,
     usage: Usage,
     egress: EgressReport,
+    resources: ResourceReport,
 }
 
 /// Delivers what is left and the finish itself.
@@ -108,6 +122,7 @@ async fn report(wire: Wire, reporter: Reporter, end: End) {
         reason,
         usage,
         egress,
+        resources,
     } = end;
     let (status, reason) = match reporter.drain().await {
         Ok(()) => (status, reason),
@@ -126,6 +141,7 @@ async fn report(wire: Wire, reporter: Reporter, end: End) {
         reason,
         usage,
         egress,
+        resources,
     };
     match until_answered(&wire.leash, || wire.link.finish(request.clone())).await {
         Ok(()) => tracing::info!(job = %lease.job, slice = lease.slice, %status, "slice finished"),
@@ -181,6 +197,7 @@ async fn execute(
     wire: &Wire,
     reporter: &mut Reporter,
     held: &mut Option<Arc<Sandbox>>,
+    samples: &Samples,
 ) -> Outcome {
     let step = reporter.begin(0, "Spin up environment", false);
     let spun_up = spin_up(here, spec, wire.lease, &wire.leash, &step, held).await;
@@ -220,6 +237,7 @@ async fn execute(
         }
         return standing.outcome();
     };
+    let _watch = samples.watch(&sandbox, spun_up.limits);
     Steps::new(spec, wire, reporter, sandbox, spun_up).run().await
 }
 

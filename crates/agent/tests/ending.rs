@@ -5,6 +5,7 @@ use airlock_domain::plan::StepWhen;
 use airlock_domain::state::{SliceStatus, StepStatus};
 use airlock_testkit::{PATIENCE, wait_for};
 
+use crate::services::{beside, script};
 use crate::support::{Machine, background, job, run, when};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -207,13 +208,17 @@ async fn who_the_job_spoke_to_ends_its_log_and_is_told() {
     let machine = Machine::with_network();
     // Nothing leaves the machine: both are closed to every job.
     let knock = |address: &str| format!("nc -w 5 {address} 80 < /dev/null || true");
-    let assignment = job(
-        21,
-        vec![
-            run("quiet", "true"),
-            run("metadata", &knock("169.254.169.254")),
-            run("private", &knock("192.168.254.1")),
-        ],
+    // A container beside the first takes the first number.
+    let assignment = beside(
+        job(
+            21,
+            vec![
+                run("quiet", "true"),
+                run("metadata", &knock("169.254.169.254")),
+                run("private", &knock("192.168.254.1")),
+            ],
+        ),
+        vec![script("sleep 1000")],
     );
     let finished = machine.server.run(assignment).await;
     assert_eq!(finished.status, SliceStatus::Success, "{}", machine.server.log(0));
@@ -226,12 +231,29 @@ async fn who_the_job_spoke_to_ends_its_log_and_is_told() {
     assert_eq!(
         told,
         [
-            (2, "169.254.169.254:80".to_owned(), "refused"),
-            (3, "192.168.254.1:80".to_owned(), "refused"),
+            (3, "169.254.169.254:80".to_owned(), "refused"),
+            (4, "192.168.254.1:80".to_owned(), "refused"),
         ]
     );
     assert!(!finished.egress.incomplete);
-    let log = machine.server.log(4);
+    let (used, samples) = (&finished.usage, &finished.resources.samples);
+    assert!(finished.resources.memory_limit > 0 && finished.resources.cpu_limit_millis > 0);
+    assert!(
+        samples.iter().any(|sample| sample.memory > 0) && samples.is_sorted_by_key(|sample| sample.at_ms)
+    );
+    assert!(
+        samples.iter().all(|sample| sample.memory <= used.memory_peak),
+        "{samples:?}"
+    );
+    assert!(
+        samples.iter().map(|sample| sample.net_out).sum::<u64>() > 0,
+        "refused by the host, but sent"
+    );
+    let ends = machine.server.ends();
+    let names: Vec<&str> = ends.iter().map(|(name, ..)| name.as_str()).collect();
+    assert_eq!(names.last(), Some(&"Network connections"), "{names:?}");
+    assert_eq!(names.len(), 6, "{names:?}");
+    let log = machine.server.log(5);
     let lines: Vec<&str> = log.lines().collect();
     assert!(lines[0].starts_with("STEP") && lines.len() == 3, "{log}");
     assert!(lines[1].starts_with("metadata  169.254.169.254:80  tcp"), "{log}");

@@ -12,14 +12,14 @@ fn words(list: &[&str]) -> Vec<String> {
     list.iter().map(|word| (*word).to_owned()).collect()
 }
 
-fn script(text: &str) -> ContainerSettings {
+pub(crate) fn script(text: &str) -> ContainerSettings {
     ContainerSettings {
         command: Some(words(&["sh", "-c", text])),
         ..ContainerSettings::default()
     }
 }
 
-fn beside(mut assignment: Assignment, all: Vec<ContainerSettings>) -> Assignment {
+pub(crate) fn beside(mut assignment: Assignment, all: Vec<ContainerSettings>) -> Assignment {
     let containers = all.into_iter().map(|settings| Container {
         image: ImageName::new(IMAGE).expect("a name"),
         place: Place::default(),

@@ -5,8 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use airlock_agent_protocol::{
-    ArtifactHeader, ArtifactStored, FinishRequest, LogAck, LogHeader, StepReport,
-    limits::{ARTIFACT_BYTES, EGRESS_ENTRIES},
+    ArtifactHeader, ArtifactStored, FinishRequest, LogAck, LogHeader, StepReport, limits::ARTIFACT_BYTES,
 };
 use airlock_domain::events::{Happening, HappeningKind};
 use airlock_domain::state::{Event, SliceEnd, StepStatus};
@@ -237,7 +236,7 @@ impl ControlPlane {
         let lease = request.lease;
         let job = self.store().job(lease.job).await?;
         let job = job.ok_or_else(|| UseCaseError::NotFound(format!("job {}", lease.job)))?;
-        self.keep_egress(request).await?;
+        self.keep_records(request).await?;
         let end = SliceEnd {
             status: request.status,
             reason: request.reason.clone(),
@@ -251,28 +250,6 @@ impl ControlPlane {
         self.advance(job.workflow, event).await?;
         self.inner.running.forget(lease.job, lease.slice);
         tracing::info!(job = %lease.job, slice = lease.slice, status = %request.status, usage = ?request.usage, "a slice ended");
-        Ok(())
-    }
-}
-
-impl ControlPlane {
-    /// Kept before the end is: a job that has ended has its record.
-    async fn keep_egress(&self, request: &FinishRequest) -> Result<(), UseCaseError> {
-        let FinishRequest { lease, egress, .. } = request;
-        if egress.entries.len() > EGRESS_ENTRIES {
-            return Err(UseCaseError::Invalid(format!(
-                "{} places in a record of connections, more than {EGRESS_ENTRIES}",
-                egress.entries.len()
-            )));
-        }
-        if egress.is_empty() {
-            return Ok(());
-        }
-        let text = serde_json::to_vec(egress).map_err(|error| UseCaseError::Invalid(error.to_string()))?;
-        let key = BlobKey::egress(lease.job, lease.slice);
-        let mut writer = self.drivers().blobs.create(&key).await?;
-        writer.write(Bytes::from(text)).await?;
-        writer.finish().await?;
         Ok(())
     }
 }

@@ -21,6 +21,7 @@ mod outbox;
 mod planning;
 pub mod projects;
 pub mod queries;
+pub mod records;
 mod selection;
 mod specs;
 mod unsupported;

@@ -1,6 +1,5 @@
 //! What pages, the API and the command line read, and the few things people do to running workflows.
 
-use airlock_agent_protocol::EgressReport;
 use airlock_domain::explanation::Explanation;
 use airlock_domain::state::Event;
 use airlock_domain::{ArtifactId, JobId, PipelineId, ProjectSlug, WorkflowId};
@@ -121,29 +120,6 @@ impl ControlPlane {
                 .await?,
             length,
         ))
-    }
-
-    /// Who a slice spoke to; nobody, as long as it runs.
-    pub async fn egress(&self, job: JobId, slice: u32) -> Result<EgressReport, UseCaseError> {
-        let key = BlobKey::egress(job, slice);
-        let blobs = &self.drivers().blobs;
-        let length = blobs.len(&key).await?;
-        let mut text = Vec::new();
-        while (text.len() as u64) < length {
-            let piece = blobs
-                .read(&key, text.len() as u64, limits::LOG_READ_BYTES)
-                .await?;
-            if piece.is_empty() {
-                break;
-            }
-            text.extend_from_slice(&piece);
-        }
-        if text.is_empty() {
-            return Ok(EgressReport::default());
-        }
-        serde_json::from_slice(&text).map_err(|error| {
-            UseCaseError::Invalid(format!("the record of connections of job {job}: {error}"))
-        })
     }
 
     /// A job's artifacts.

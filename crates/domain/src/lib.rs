@@ -3,6 +3,7 @@
 //! This crate owns what every other crate must agree on and nothing else. It does no I/O, reads no clock and draws no
 //! random numbers: ids and times are handed in. Everybody may import it; it imports nobody.
 
+pub mod bytes;
 pub mod cache_key;
 pub mod cron;
 pub mod duration;

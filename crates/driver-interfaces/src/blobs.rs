@@ -29,6 +29,12 @@ impl BlobKey {
         Self(format!("egress/{job}/{slice}"))
     }
 
+    /// What a slice used.
+    #[must_use]
+    pub fn resources(job: JobId, slice: u32) -> Self {
+        Self(format!("resources/{job}/{slice}"))
+    }
+
     /// The key as a relative path of safe characters.
     #[must_use]
     pub fn as_str(&self) -> &str {

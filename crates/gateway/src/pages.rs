@@ -20,6 +20,7 @@ mod pipelines;
 mod problem;
 mod project_settings;
 mod projects;
+mod resources;
 mod shell;
 mod steps;
 mod why;

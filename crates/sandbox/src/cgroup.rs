@@ -18,6 +18,7 @@ pub(crate) use probe::{named, probe, survey};
 pub(crate) use remove::{kill, own_processes, processes, remove, subgroups};
 
 use crate::failure::{Doing, Failure};
+use crate::sample::Gauges;
 use crate::spec::{Limits, Usage};
 use crate::wire::Placement;
 
@@ -57,6 +58,8 @@ pub(crate) trait Backend: Debug + Send + Sync {
     fn create(&self, id: &str, limits: &Limits) -> Result<(), Failure>;
     /// What the groups counted so far; what is not counted is zero.
     fn usage(&self, id: &str) -> Usage;
+    /// What the groups hold and have counted at this moment; what is not counted is zero.
+    fn gauges(&self, id: &str) -> Gauges;
     /// What `create` really enforces.
     fn enforced(&self) -> Enforced;
 }

@@ -26,7 +26,7 @@ pub(crate) use self::pool::Pool;
 use crate::failure::{Doing, Failure};
 use crate::limits::{DISK_FULL_BYTES, DISK_FULL_INODES};
 use crate::spec::DiskLimit;
-use crate::sys;
+use crate::{sample, sys};
 
 /// Name of the image in the directory of a sandbox's files.
 pub(crate) const IMAGE: &str = "disk.img";
@@ -114,6 +114,13 @@ impl Disk {
             full: count(&self.full, now.full),
             out_of_inodes: count(&self.out_of_inodes, now.out_of_inodes),
         }
+    }
+
+    /// Bytes read from the image and written to it, counted by its block device.
+    pub(crate) fn transferred(&self) -> (u64, u64) {
+        let name = self.device.file_name().unwrap_or_default();
+        let stat = Path::new("/sys/block").join(name).join("stat");
+        sample::transferred(&std::fs::read_to_string(stat).unwrap_or_default())
     }
 
     /// Lets go of everything on it: what was not written to the image yet never will be, so that unmounting it does not

@@ -15,10 +15,11 @@ use crate::launcher::{Shared, in_request, make_writable, on_host};
 use crate::limits::{DEATH_MILLIS, MAX_LAYERS};
 use crate::net::{Flows, Ipv4Block, Place};
 use crate::overlay::UPPER;
-use crate::reap;
 use crate::record::{Record, Stage};
+use crate::sample::{Gauges, Sample};
 use crate::spec::{Layer, LayerIds, Usage};
 use crate::wire::StartRequest;
+use crate::{reap, sample};
 
 /// One running sandbox. Dropping it without [`Sandbox::destroy`] kills and removes it, too, but reports nothing.
 #[derive(Debug)]
@@ -96,6 +97,31 @@ impl Sandbox {
             disk_full: disk.full,
             out_of_inodes: disk.out_of_inodes,
             ..self.lent.shared.cgroups.usage(self.id())
+        }
+    }
+
+    /// Looks at what it uses right now. A full disk is noticed by looking, so this is also how [`Sandbox::usage`] comes
+    /// to know of one that was full for a while.
+    pub fn sample(&self) -> Sample {
+        let Gauges {
+            cpu_ns,
+            memory_bytes,
+            cache_bytes,
+        } = self.lent.shared.cgroups.gauges(self.id());
+        let disk = self.disk.as_ref().inspect(|disk| {
+            disk.look();
+        });
+        let (disk_read_bytes, disk_written_bytes) = disk.map(Disk::transferred).unwrap_or_default();
+        let port = self.record.port.as_deref();
+        let (net_in_bytes, net_out_bytes) = port.map(sample::net).unwrap_or_default();
+        Sample {
+            cpu_ns,
+            memory_bytes,
+            cache_bytes,
+            disk_read_bytes,
+            disk_written_bytes,
+            net_in_bytes,
+            net_out_bytes,
         }
     }
 

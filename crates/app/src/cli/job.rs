@@ -1,4 +1,6 @@
-//! `airlock job`: a job's log and files, and the approval of one that waits.
+//! `airlock job`: a job's log, files and records, and the approval of one that waits.
+
+mod records;
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -22,6 +24,12 @@ pub(crate) enum JobCommand {
     /// Show a job's artifacts, or save them.
     #[command(after_help = "Example:\n  airlock job artifacts 0198c2f4-… --save ./out")]
     Artifacts(ArtifactsArguments),
+    /// Show what a slice used: processor, memory, disk, network.
+    #[command(after_help = "Example:\n  airlock job resources 0198c2f4-… --json | jq '.samples[].memory'")]
+    Resources(records::RecordArguments),
+    /// Show who a slice connected to, or tried to.
+    #[command(after_help = "Example:\n  airlock job network 0198c2f4-… --slice 1")]
+    Network(records::RecordArguments),
     /// Approve an approval job.
     #[command(after_help = "Example:\n  airlock job approve 0198c2f4-…")]
     Approve(ApproveArguments),
@@ -64,6 +72,8 @@ pub(crate) async fn run(command: JobCommand) -> anyhow::Result<ExitCode> {
     match command {
         JobCommand::Logs(arguments) => logs(&arguments).await?,
         JobCommand::Artifacts(arguments) => artifacts(&arguments).await?,
+        JobCommand::Resources(arguments) => records::resources(&arguments).await?,
+        JobCommand::Network(arguments) => records::network(&arguments).await?,
         JobCommand::Approve(arguments) => {
             let client = arguments.server.client()?;
             let job: Value = client.get(&format!("/airlock/job/{}", arguments.job)).await?;

@@ -466,4 +466,43 @@ jobs: {build: {docker: [{image: airlock/base}], steps: [{run: x}]}}
     request.egress.entries = vec![entry; 2000];
     world.plane.agent_finish(&request).await.unwrap();
     assert_eq!(world.plane.egress(job, slice).await.unwrap(), request.egress);
+    assert_eq!(
+        world.plane.resources(job, slice).await.unwrap(),
+        None,
+        "no sample, no record"
+    );
+}
+
+#[tokio::test]
+async fn what_a_slice_used_is_kept_with_its_end() {
+    let world = World::new().await;
+    let config = "\
+version: 2.1
+jobs: {build: {docker: [{image: airlock/base}], steps: [{run: x}]}}
+";
+    world.pipeline(config).await;
+    let work = world.claim().await.expect("work");
+    let (job, slice) = (work.lease.job, work.lease.slice);
+    let sample = airlock_agent_protocol::ResourceSample {
+        at_ms: 1000,
+        memory: 7,
+        ..airlock_agent_protocol::ResourceSample::default()
+    };
+    let mut request = World::finish(&work, SliceStatus::Success);
+    request.usage.pids_peak = 5;
+    request.resources.samples = vec![sample; airlock_agent_protocol::limits::RESOURCE_SAMPLES + 1];
+    assert!(
+        world.plane.agent_finish(&request).await.is_err(),
+        "more than one keeps"
+    );
+    request.resources.samples.pop();
+    world.plane.agent_finish(&request).await.unwrap();
+    let kept = world
+        .plane
+        .resources(job, slice)
+        .await
+        .unwrap()
+        .expect("a record");
+    assert_eq!(kept.report, request.resources);
+    assert_eq!(kept.usage, request.usage);
 }

@@ -269,6 +269,7 @@ impl World {
             reason: None,
             usage: Usage::default(),
             egress: airlock_agent_protocol::EgressReport::default(),
+            resources: airlock_agent_protocol::ResourceReport::default(),
         }
     }
 

@@ -13,6 +13,7 @@ mod openapi;
 mod orbs;
 mod paging;
 mod pipelines;
+mod resources;
 mod routes;
 mod shapes;
 mod workflows;

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use airlock_agent_protocol::{EgressReport, EgressVerdict};
 use airlock_control_plane::ControlPlane;
 use airlock_control_plane::rows::{JobRow, SliceRow};
+use airlock_domain::bytes::size;
 use airlock_domain::plan::Executor;
 use airlock_domain::state::{JobKind, JobStatus};
 use airlock_domain::{JobId, Timestamp};
@@ -17,9 +18,10 @@ use axum::response::{IntoResponse as _, Redirect, Response};
 use super::access::Viewer;
 use super::form::Fields;
 use super::limits::AGENT_SILENCE_MS;
+use super::resources::{Chart, charts};
 use super::shell::{Shell, answer_living, wants_fragment};
 use super::steps::{StepView, steps};
-use super::words::{Lasting, Mark, Moment, size, timestamp};
+use super::words::{Lasting, Mark, Moment, timestamp};
 use crate::http::answer::Problem;
 use crate::http::input::{PathParts, Queries};
 use crate::http::state::State;
@@ -49,6 +51,7 @@ struct JobPage {
     places: Vec<Place>,
     /// What is missing among the places.
     places_note: Option<String>,
+    charts: Vec<Chart>,
     facts: Vec<Fact>,
     started: Option<Moment>,
 }
@@ -130,6 +133,7 @@ pub(crate) async fn show(
     };
     let artifacts = state.plane.artifacts(job.id).await?.into_iter();
     let egress = state.plane.egress(job.id, slice).await?;
+    let resources = state.plane.resources(job.id, slice).await?;
     let page = JobPage {
         shell: Shell::new(title, "pipelines", &viewer).live(channels).with_logs(),
         id: job.id,
@@ -173,6 +177,7 @@ pub(crate) async fn show(
             )),
         },
         places: places(&egress),
+        charts: resources.as_ref().map(charts).unwrap_or_default(),
         facts: facts(&state.plane, &job, slice).await?,
         started: job.started_at.map(|at| Moment::new(at, now)),
     };

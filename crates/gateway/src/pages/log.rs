@@ -5,6 +5,7 @@ use std::io;
 
 use airlock_control_plane::ControlPlane;
 use airlock_domain::JobId;
+use airlock_domain::bytes::size;
 use axum::body::Body;
 use axum::extract::State as With;
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
@@ -14,7 +15,6 @@ use futures_util::{Stream, stream};
 
 use super::ansi::{Line, Terminal};
 use super::limits::NUMBERED_LOG_BYTES;
-use super::words;
 use crate::http::answer::Problem;
 use crate::http::input::{PathParts, Queries};
 use crate::http::state::State;
@@ -136,10 +136,10 @@ fn view(bytes: &[u8], start: u64, mut number: Option<u64>, failed: bool) -> LogV
         next: left_out + whole as u64,
         next_number: number,
         style,
-        left_out: (left_out > 0).then(|| words::size(left_out)),
+        left_out: (left_out > 0).then(|| size(left_out)),
         empty: bytes.is_empty() && start == 0,
         long: views.len() > 40,
-        size: words::size(start + bytes.len() as u64),
+        size: size(start + bytes.len() as u64),
         lines: views,
     }
 }

@@ -1,4 +1,4 @@
-//! How statuses, times and sizes are written: status as colour, shape and word, times short and exact. Pure; every page
+//! How statuses and times are written: status as colour, shape and word, times short and exact. Pure; every page
 //! uses it, so that one thing looks the same everywhere.
 
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -160,25 +160,6 @@ fn age(millis: u64, at: Timestamp) -> String {
     }
 }
 
-/// `0 B`, `412 kB`, `1.2 GB`.
-pub(crate) fn size(bytes: u64) -> String {
-    const UNITS: [&str; 4] = ["kB", "MB", "GB", "TB"];
-    if bytes < 1_000 {
-        return format!("{bytes} B");
-    }
-    let mut tenths = bytes / 100;
-    for unit in UNITS {
-        if tenths < 100 {
-            return format!("{}.{} {unit}", tenths / 10, tenths % 10);
-        }
-        if tenths < 10_000 {
-            return format!("{} {unit}", tenths / 10);
-        }
-        tenths /= 1_000;
-    }
-    format!("{} PB", tenths / 10)
-}
-
 /// A text of one line, cut in its middle never and at its end only when it is too long for any page.
 pub(crate) fn one_line(text: &str, most: usize) -> String {
     let line = text
@@ -225,23 +206,6 @@ mod tests {
         assert_eq!(age(50 * 86_400_000), "2026-11-22");
         // The other clock may be ahead.
         assert_eq!(age(-5_000), "just now");
-    }
-
-    #[test]
-    fn sizes_have_two_or_three_digits() {
-        for (bytes, text) in [
-            (0, "0 B"),
-            (999, "999 B"),
-            (1_000, "1.0 kB"),
-            (9_960, "9.9 kB"),
-            (412_345, "412 kB"),
-            (999_999, "999 kB"),
-            (1_000_000, "1.0 MB"),
-            (1_234_567_890, "1.2 GB"),
-        ] {
-            assert_eq!(size(bytes), text);
-        }
-        assert!(size(u64::MAX).ends_with(" PB"));
     }
 
     #[test]

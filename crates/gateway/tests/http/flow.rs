@@ -49,8 +49,16 @@ pub(crate) async fn artifact(
 }
 
 pub(crate) fn finish(lease: &Value, status: &str) -> Value {
-    let usage = json!({ "memory_peak": 1, "cpu_ns": 1, "oom_kills": 0, "pids_refused": 0 });
-    json!({ "lease": lease, "status": status, "reason": null, "usage": usage })
+    let usage = json!({ "memory_peak": 4096, "cpu_ns": 1, "oom_kills": 0, "pids_refused": 0 });
+    let sample = |second: u64, net_in: u64| {
+        json!({
+            "at_ms": second * 1000, "cpu_millis": 0, "memory": 4096, "cache": 0, "disk_read": 0, "disk_written": 0,
+            "net_in": net_in, "net_out": 0,
+        })
+    };
+    let resources =
+        json!({ "cpu_limit_millis": 2000, "memory_limit": 8192, "samples": [sample(1, 5), sample(2, 7)] });
+    json!({ "lease": lease, "status": status, "reason": null, "usage": usage, "resources": resources })
 }
 
 /// Runs one slice to a good end.
@@ -224,6 +232,24 @@ async fn read_back(program: &Caller, build: &str, number: u64) {
         .json();
     schema::check("GET", "/airlock/job/{id}/egress", 200, &egress);
     assert_eq!(egress["items"], json!([]), "this one spoke to nobody");
+    let path = format!("/api/v2/airlock/job/{build}/resources");
+    let used = program.get(&path).await.expect(200).json();
+    schema::check("GET", "/airlock/job/{id}/resources", 200, &used);
+    assert_eq!(
+        (&used["memory_peak"], &used["samples"][1]["net_in"]),
+        (&json!(4096), &json!(7))
+    );
+    let fewer = program.get(&format!("{path}?points=1")).await.expect(200).json();
+    assert_eq!(
+        fewer["samples"],
+        json!([{
+            "at_ms": 2000, "cpu_millis": 0, "memory": 4096, "cache": 0, "disk_read": 0, "disk_written": 0, "net_in": 12, "net_out": 0,
+        }])
+    );
+    let none = program.get(&format!("{path}?slice=7")).await.expect(404);
+    assert!(none.message().contains("slice 7"), "{}", none.message());
+    let refused = program.get(&format!("{path}?points=0")).await.expect(400);
+    assert_eq!(refused.message(), "'points' in the query is at least 1");
     let steps = body["slices"][0]["steps"].as_array().expect("steps");
     assert_eq!(steps.len(), 2);
     assert_eq!(

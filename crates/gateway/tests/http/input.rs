@@ -162,6 +162,7 @@ async fn what_is_not_there_is_not_found() {
         format!("{PROJECT}/envvar/NOTHING"),
         format!("/api/v2/airlock/job/{NOBODY}"),
         format!("/api/v2/airlock/job/{NOBODY}/egress"),
+        format!("/api/v2/airlock/job/{NOBODY}/resources"),
         format!("/api/v2/airlock/job/{NOBODY}/log?step=1"),
         format!("/api/v2/airlock/job/{NOBODY}/artifact/{NOBODY}"),
         format!("/api/v2/airlock/pipeline/{NOBODY}/events"),

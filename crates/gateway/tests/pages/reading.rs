@@ -307,7 +307,7 @@ workflows:
     let page = visitor.get(&format!("/pipelines/{pipeline}")).await.expect(200);
     let page = page
         .says("it has no filters, so it runs on every branch")
-        .says("filters.branches.only does not match &#39;main&#39;</p><p class=\"muted mono wrap\">.circleci/config.yml:8:")
+        .says("filters.branches.only does not match &#39;main&#39;</p><p class=\"muted mono wrap\">.circleci/<wbr>config.yml:8:")
         .says("(.circleci/config.yml:10:5)")
         .says("10 |     when: {equal: [nightly, &#60;&#60; pipeline.git.branch &#62;&#62;]}")
         .says("&#60;&#60; pipeline.git.branch &#62;&#62; is &#34;main&#34;");
@@ -353,6 +353,8 @@ async fn a_failed_step_stands_open_at_what_went_wrong() {
         .says("3 × · 12 kB sent · 67 MB received")
         .says("169.254.169.254:80/tcp")
         .says("refused, 3 ×")
+        .says("Memory <span class=\"muted\">1.3 GB of 4.2 GB at most")
+        .says("aria-label=\"Processor over time, up to 2.0\"><polyline points=\"0.0,")
         .says("2 more connections to other places are not listed.")
         .says("out/report.txt")
         .says("5 B");

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use airlock_agent_protocol::{
     ArtifactHeader, Assignment, ClaimRequest, EgressEntry, EgressReport, EgressVerdict, FinishRequest,
-    LogHeader, PROTOCOL_VERSION, StepReport, Usage,
+    LogHeader, PROTOCOL_VERSION, ResourceReport, ResourceSample, StepReport, Usage,
 };
 use airlock_backends::{BlobKeyMaterial, FileBlobs, ProcessBus};
 use airlock_control_plane::agents::ArtifactBody;
@@ -359,10 +359,48 @@ impl Stage {
             lease: work.lease,
             status,
             reason: reason.map(str::to_owned),
-            usage: Usage::default(),
+            usage: Usage {
+                cpu_ns: 61_000_000_000,
+                memory_peak: 1_300_000_000,
+                pids_peak: 43,
+                disk_peak: 2_100_000_000,
+                inodes_peak: 5_200,
+                ..Usage::default()
+            },
             egress: spoke_to(),
+            resources: used(),
         };
         self.plane.agent_finish(&request).await.expect("taken");
+    }
+}
+
+/// What every slice on this stage used: three minutes of a build that waits for its downloads in the middle.
+fn used() -> ResourceReport {
+    let sample = |second: u64| {
+        let busy = !(60..90).contains(&second);
+        ResourceSample {
+            at_ms: second * 1000,
+            cpu_millis: if busy { 1_200 + second * 37 % 800 } else { 40 },
+            memory: 200_000_000 + second * 6_000_000,
+            cache: 100_000_000 + second * 3_000_000,
+            disk_read: second % 7 * 100_000,
+            disk_written: if busy {
+                4_000_000 + second * 991 % 3_000_000
+            } else {
+                0
+            },
+            net_in: if busy {
+                2_000
+            } else {
+                9_000_000 + second % 5 * 400_000
+            },
+            net_out: 1_000,
+        }
+    };
+    ResourceReport {
+        cpu_limit_millis: 2_000,
+        memory_limit: 4_294_967_296,
+        samples: (1..=180).map(sample).collect(),
     }
 }
 

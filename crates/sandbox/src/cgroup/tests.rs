@@ -7,6 +7,7 @@ use super::probe::hierarchies;
 use super::v1::V1;
 use super::v2::V2;
 use super::{Backend, kill, remove};
+use crate::sample::Gauges;
 use crate::spec::{Limits, Usage};
 
 const LIMITS: Limits = Limits {
@@ -62,6 +63,8 @@ fn v2_writes_its_limits_and_reads_its_counters() {
         ("cpu.stat", "usage_usec 7\nuser_usec 5\n"),
         ("pids.events", "max 9\n"),
         ("pids.peak", "55\n"),
+        ("memory.current", "2048\n"),
+        ("memory.stat", "anon 1024\nfile 512\nfile_mapped 256\n"),
     ] {
         fs::write(group.join(file), text).expect("a counter");
     }
@@ -74,6 +77,12 @@ fn v2_writes_its_limits_and_reads_its_counters() {
         ..Usage::default()
     };
     assert_eq!(backend.usage("job"), expected);
+    let expected = Gauges {
+        cpu_ns: 7000,
+        memory_bytes: 2048,
+        cache_bytes: 512,
+    };
+    assert_eq!(backend.gauges("job"), expected);
 }
 
 #[test]
@@ -112,6 +121,15 @@ fn v1_uses_a_shared_cpu_hierarchy_once_and_forbids_swap() {
     )
     .expect("a counter");
     assert_eq!(backend.usage("job").oom_kills, 1);
+    fs::write(memory.join("memory.usage_in_bytes"), "2048\n").expect("a gauge");
+    fs::write(memory.join("memory.stat"), "cache 1\ntotal_cache 512\n").expect("a gauge");
+    fs::write(tree.path().join("cpu/job/cpuacct.usage"), "7\n").expect("a counter");
+    let expected = Gauges {
+        cpu_ns: 7,
+        memory_bytes: 2048,
+        cache_bytes: 512,
+    };
+    assert_eq!(backend.gauges("job"), expected);
 }
 
 #[test]

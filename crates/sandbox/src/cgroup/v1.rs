@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::{Backend, CPU_PERIOD_MICROS, Enforced, cpu_quota, keyed, make, number, set};
 use crate::failure::Failure;
+use crate::sample::Gauges;
 use crate::spec::{Limits, Usage};
 use crate::wire::Placement;
 
@@ -88,6 +89,18 @@ impl Backend for V1 {
             usage.pids_peak = number(&pids, "pids.peak");
         }
         usage
+    }
+
+    fn gauges(&self, id: &str) -> Gauges {
+        let mut gauges = Gauges::default();
+        if let Some(memory) = self.memory.as_ref().map(|base| base.join(id)) {
+            gauges.memory_bytes = number(&memory, "memory.usage_in_bytes");
+            gauges.cache_bytes = keyed(&memory, "memory.stat", "total_cache");
+        }
+        if let Some(cpuacct) = self.cpuacct.as_ref().map(|base| base.join(id)) {
+            gauges.cpu_ns = number(&cpuacct, "cpuacct.usage");
+        }
+        gauges
     }
 
     fn enforced(&self) -> Enforced {

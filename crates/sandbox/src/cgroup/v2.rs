@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Backend, CPU_PERIOD_MICROS, Enforced, cpu_quota, keyed, make, number, set};
 use crate::failure::Failure;
+use crate::sample::Gauges;
 use crate::spec::{Limits, Usage};
 use crate::wire::Placement;
 
@@ -87,6 +88,15 @@ impl Backend for V2 {
             pids_refused: keyed(&group, "pids.events", "max"),
             pids_peak: number(&group, "pids.peak"),
             ..Usage::default()
+        }
+    }
+
+    fn gauges(&self, id: &str) -> Gauges {
+        let group = self.base.join(id);
+        Gauges {
+            cpu_ns: keyed(&group, "cpu.stat", "usage_usec") * 1000,
+            memory_bytes: number(&group, "memory.current"),
+            cache_bytes: keyed(&group, "memory.stat", "file"),
         }
     }
 

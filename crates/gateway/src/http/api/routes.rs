@@ -6,7 +6,9 @@ use serde_json::{Map, Value};
 
 use super::paging::Page;
 use super::shapes::Shape;
-use super::{airlock, egress, env_vars, explanation, files, follow, jobs, orbs, pipelines, workflows};
+use super::{
+    airlock, egress, env_vars, explanation, files, follow, jobs, orbs, pipelines, resources, workflows,
+};
 use crate::http::limits;
 use crate::http::state::State;
 
@@ -251,6 +253,15 @@ pub static ROUTES: &[Route] = &[
         json::<egress::Egress>(),
         || get(egress::show),
     ),
+    route(
+        "GET",
+        "/airlock/job/{id}/resources",
+        "What a slice of a job used, over time",
+        200,
+        json::<resources::Resources>(),
+        || get(resources::show),
+    )
+    .query(&["slice", "points"]),
     route(
         "GET",
         "/airlock/job/{id}/log",
