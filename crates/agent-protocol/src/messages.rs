@@ -1,6 +1,6 @@
 //! The messages themselves. Each names who sends it, and each under a lease can be sent again without harm.
 
-use airlock_domain::plan::{AutoRerun, Container, ContainerSettings, StepWhen};
+use airlock_domain::plan::{AutoRerun, Container, ContainerSettings, Platform, StepWhen};
 use airlock_domain::state::{SliceStatus, StepStatus};
 use airlock_domain::{AgentId, ArtifactId, JobId, PipelineId, Timestamp, WorkflowId};
 use serde::{Deserialize, Serialize};
@@ -31,6 +31,14 @@ pub struct ClaimRequest {
     pub free: u32,
     /// How long it is willing to wait, in milliseconds.
     pub wait_ms: u64,
+    /// The kinds of machine it has for jobs.
+    #[serde(default = "linux")]
+    pub offers: Vec<Platform>,
+}
+
+/// What agents had before they said so.
+fn linux() -> Vec<Platform> {
+    vec![Platform::Linux]
 }
 
 /// Server → agent: an answer to a claim.

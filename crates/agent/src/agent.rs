@@ -18,7 +18,7 @@ use crate::images::{ImageError, ImageStore};
 use crate::leash::{Leash, StopCause};
 use crate::limits;
 use crate::link::{Backoff, LinkError, ServerLink};
-use crate::resource_class::Machine;
+use crate::resource_class::{self, Machine};
 use crate::slice;
 use crate::spool::SpoolDisk;
 use crate::surroundings::Surroundings;
@@ -193,6 +193,7 @@ impl Agent {
             name: self.here.name.clone(),
             free,
             wait_ms: CLAIM_WAIT_MS,
+            offers: vec![resource_class::PLATFORM],
         };
         self.link.claim(request).await
     }

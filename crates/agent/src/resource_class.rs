@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use airlock_domain::plan::Platform;
 use airlock_sandbox::{DiskLimit, Limits};
 
 use crate::limits;
@@ -32,6 +33,13 @@ const MACHINE_CLASSES: &[Class] = &[
     ("2xlarge", 16, 128, 200),
     ("2xlarge+", 32, 128, 200),
 ];
+
+/// The kind of machine this agent has for jobs.
+pub(crate) const PLATFORM: Platform = if cfg!(target_arch = "aarch64") {
+    Platform::Arm
+} else {
+    Platform::Linux
+};
 
 /// What this machine has.
 #[derive(Debug, Clone, Copy)]
@@ -129,8 +137,9 @@ pub(crate) fn machine_size(name: &str, machine: Machine) -> Result<Size, Unknown
 }
 
 fn size_in(classes: &'static [Class], name: &str, machine: Machine) -> Result<Size, UnknownClass> {
-    // CircleCI's newer generations have the same sizes.
+    // CircleCI's newer generations have the same sizes, and so have those of Arm, which come to agents on Arm only.
     let plain = name.strip_suffix(".gen2").unwrap_or(name);
+    let plain = plain.strip_prefix("arm.").unwrap_or(plain);
     let (_, cpus, halves, disk_gib) =
         classes
             .iter()
@@ -191,7 +200,9 @@ mod tests {
             (2000, 4 * GIB)
         );
         assert_eq!(medium.note, None);
-        assert_eq!(size("medium.gen2", LARGE).expect("known").limits, medium.limits);
+        for same in ["medium.gen2", "arm.medium"] {
+            assert_eq!(size(same, LARGE).expect("known").limits, medium.limits);
+        }
         assert_eq!(
             size("2xlarge+", LARGE).expect("known").limits.memory_bytes,
             40 * GIB

@@ -66,6 +66,7 @@ impl ControlPlane {
             id: request.agent,
             name: request.name.clone(),
             seen_at: now,
+            offers: request.offers.clone(),
         };
         Ok(self.store().agent_seen(&agent).await?)
     }
@@ -74,7 +75,11 @@ impl ControlPlane {
         loop {
             let now = self.now();
             let until = now.plus_millis(i64::try_from(LEASE_MS).unwrap_or(i64::MAX));
-            let Some(claimed) = self.store().claim(request.agent, until, now).await? else {
+            let Some(claimed) = self
+                .store()
+                .claim(request.agent, &request.offers, until, now)
+                .await?
+            else {
                 return Ok(None);
             };
             let event = Event::SliceClaimed {
@@ -125,7 +130,11 @@ impl ControlPlane {
     }
 
     /// Ends a slice that cannot be handed out, so that its job says why instead of waiting for ever.
-    async fn cannot_start(&self, claimed: &Claimed, error: &UseCaseError) -> Result<(), UseCaseError> {
+    pub(crate) async fn cannot_start(
+        &self,
+        claimed: &Claimed,
+        error: &UseCaseError,
+    ) -> Result<(), UseCaseError> {
         tracing::error!(job = %claimed.job, slice = claimed.slice, %error, "a slice could not be handed out");
         let end = SliceEnd {
             status: SliceStatus::InfrastructureFail,
@@ -159,6 +168,9 @@ impl ControlPlane {
             tick.tick().await;
             if let Err(error) = self.expire_leases().await {
                 tracing::warn!(%error, "lost leases could not be looked for");
+            }
+            if let Err(error) = self.refuse_unoffered().await {
+                tracing::warn!(%error, "work that nobody can do could not be refused");
             }
         }
     }

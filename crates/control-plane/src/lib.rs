@@ -24,6 +24,7 @@ pub mod queries;
 pub mod records;
 mod selection;
 mod specs;
+mod unoffered;
 mod unsupported;
 
 use std::sync::{Arc, OnceLock};

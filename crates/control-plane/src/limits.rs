@@ -7,6 +7,12 @@ pub const SEAL_KEY: &str = "instance";
 pub const DECISION_ATTEMPTS: u32 = 64;
 /// How often lost leases are looked for, in milliseconds: with the lease of 20 s a lost agent is seen within 30 s.
 pub const LEASE_WATCH_MS: u64 = 2_000;
+/// Work that needs a kind of machine no agent has waits this long for one to come, in milliseconds: an agent that has just
+/// been started says what it offers at once.
+pub const UNOFFERED_MS: u64 = 30_000;
+/// What an agent offered counts this long after it was last heard, in milliseconds: one whose slots are all taken asks for
+/// nothing, and a job runs five hours at most.
+pub const OFFER_KEPT_MS: u64 = 6 * 60 * 60 * 1000;
 /// A waiting claim looks at the queue at least this often, for wake-ups that were lost.
 pub const CLAIM_POLL_MS: u64 = 2_000;
 /// Pending pipelines are looked for at least this often.

@@ -63,7 +63,10 @@ impl ControlPlane {
                     .map_or(DEFAULT_MACHINE, |image| image.as_str());
                 (image.to_owned(), ContainerSettings::default(), Vec::new())
             }
-            Executor::MacOs(_) => return Err(missing("an image")),
+            Executor::MacOs(mac) => {
+                let image = format!("xcode:{}", mac.xcode);
+                (image, ContainerSettings::default(), Vec::new())
+            }
         };
         // What the container itself has is the weakest. Its names need not be ones that a shell takes.
         let (of_container, mut plain) = container_variables(&primary.environment);
@@ -92,7 +95,7 @@ impl ControlPlane {
             number: job.number.unwrap_or(0),
             parallelism: body.parallelism,
             image,
-            machine: matches!(body.executor, Executor::Machine(_)),
+            machine: matches!(body.executor, Executor::Machine(_) | Executor::MacOs(_)),
             primary,
             services,
             resource_class: body.resource_class.to_string(),

@@ -135,8 +135,8 @@ fn of_build(job: &PlannedJob, build: &BuildJob, found: &mut Found) {
                 of_container(&service.image, &service.settings, &service.place, name, found);
             }
         }
-        Executor::Machine(_) => of_machine(build, name, found),
-        Executor::MacOs(_) => found.add(place, "there are no macOS machines here", name),
+        // Whether there is a machine for it is known when it is handed out, see `unoffered`.
+        Executor::Machine(_) | Executor::MacOs(_) => of_machine(build, name, found),
     }
     if build.resource_class.as_str().contains('/') {
         found.add(

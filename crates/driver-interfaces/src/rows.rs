@@ -1,6 +1,6 @@
 //! Rows as the store gives and takes them: plain data, one struct each.
 
-use airlock_domain::plan::{BuildJob, Requirement};
+use airlock_domain::plan::{BuildJob, Platform, Requirement};
 use airlock_domain::state::{
     Change, Effect, Event, JobKind, JobStatus, PipelineState, SliceStatus, StepStatus, WorkflowStatus,
 };
@@ -424,6 +424,8 @@ pub struct AgentRow {
     pub name: String,
     /// When it was last heard.
     pub seen_at: Timestamp,
+    /// The kinds of machine it has for jobs.
+    pub offers: Vec<Platform>,
 }
 
 /// Something an auditor asks about.

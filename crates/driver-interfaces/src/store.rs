@@ -2,6 +2,7 @@
 //! once. Every method is one transaction. What an answer acknowledges is durable.
 
 use airlock_domain::explanation::Explanation;
+use airlock_domain::plan::Platform;
 use airlock_domain::state::{PipelineState, Workflow};
 use airlock_domain::{
     AgentId, EnvName, JobId, OrgName, PipelineId, ProjectId, ProjectSlug, Timestamp, WorkflowId,
@@ -105,14 +106,17 @@ pub trait Workflows: Send + Sync {
 /// The queue and its leases.
 #[async_trait]
 pub trait Queue: Send + Sync {
-    /// Gives the oldest queued slice to this agent: one update that takes the queue row, raises the slice's fencing
+    /// Gives the oldest queued slice that needs one of these platforms to this agent: one update that takes the queue row, raises the slice's fencing
     /// number by one and sets its lease. The engine hears of it in a following [`Workflows::commit`].
     async fn claim(
         &self,
         agent: AgentId,
+        offers: &[Platform],
         lease_until: Timestamp,
         now: Timestamp,
     ) -> Result<Option<Claimed>, StoreError>;
+    /// For each platform that queued slices need, since when the oldest of them waits.
+    async fn waiting(&self) -> Result<Vec<(Platform, Timestamp)>, StoreError>;
     /// Makes a lease live longer. `None` when the fence is not the newest or the slice has ended; otherwise whether it
     /// should be stopped.
     async fn renew(

@@ -41,6 +41,11 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         name: "explanations",
         sql: include_str!("migrations/sqlite/0004_explanations.sql"),
     },
+    Migration {
+        version: 5,
+        name: "platforms",
+        sql: include_str!("migrations/sqlite/0005_platforms.sql"),
+    },
 ];
 
 /// Runs what is missing. Safe when several processes open the same database at once.

@@ -1,6 +1,7 @@
 //! The end of planning: state, workflows, jobs, slices, events, queue and outbox in one transaction that `store` opens.
 
 use airlock_domain::explanation::Explanation;
+use airlock_domain::plan::{BuildJob, Platform};
 use airlock_domain::state::{Event, JobKind, JobStatus, PipelineState, SliceStatus};
 use airlock_domain::{PipelineId, ProjectId, Timestamp, WorkflowId};
 use airlock_driver_interfaces::StoreError;
@@ -146,6 +147,7 @@ async fn add_job(
         JobKind::Approval | JobKind::NoOp => None,
     };
     let begun = matches!(job.status, JobStatus::Running | JobStatus::OnHold);
+    let platform = job.body.as_ref().map_or(Platform::Linux, BuildJob::platform);
     let body = job
         .body
         .as_ref()
@@ -167,6 +169,7 @@ async fn add_job(
         .bind(body)
         .bind(begun.then_some(at.as_millis()))
         .bind(job.status.outcome().is_some().then_some(at.as_millis()))
+        .bind(platform.as_str())
         .execute(&mut *c)
         .await
         .map_err(|error| not_written(what(), owner(), &error))?;

@@ -1,5 +1,6 @@
 //! The queue and the leases on what was taken from it. Runs inside transactions that `store` opens.
 
+use airlock_domain::plan::{Platform, UnknownPlatform};
 use airlock_domain::{AgentId, JobId, Timestamp, WorkflowId};
 use airlock_driver_interfaces::StoreError;
 use airlock_driver_interfaces::rows::{Claimed, ExpiredLease};
@@ -54,12 +55,15 @@ pub(crate) async fn withdraw(
 pub(crate) async fn claim(
     c: &mut SqliteConnection,
     agent: AgentId,
+    offers: &[Platform],
     lease_until: Timestamp,
     now: Timestamp,
 ) -> Result<Option<Claimed>, StoreError> {
+    let offers = offered(offers);
     let taking = |error: sqlx::Error| failed(format_args!("claiming a slice for agent {agent}"), error);
     loop {
         let taken = sqlx::query(sql::TAKE)
+            .bind(&offers)
             .fetch_optional(&mut *c)
             .await
             .map_err(taking)?;
@@ -159,6 +163,33 @@ pub(crate) async fn expired(
                 fence: fields.number("fence")?,
             })
         })
+        .collect()
+}
+
+pub(crate) async fn waiting(c: &mut SqliteConnection) -> Result<Vec<(Platform, Timestamp)>, StoreError> {
+    sqlx::query(sql::WAITING)
+        .fetch_all(c)
+        .await
+        .map_err(|error| failed("looking for what the queue waits for", error))?
+        .iter()
+        .map(|row| {
+            let fields = Fields::new("a queue entry", row);
+            Ok((fields.parsed("platform")?, fields.time("since")?))
+        })
+        .collect()
+}
+
+/// Platforms as one text, each with commas around it.
+pub(crate) fn offered(platforms: &[Platform]) -> String {
+    let words: Vec<&str> = platforms.iter().map(|platform| platform.as_str()).collect();
+    format!(",{},", words.join(","))
+}
+
+/// The platforms of such a text.
+pub(crate) fn offers(text: &str) -> Result<Vec<Platform>, UnknownPlatform> {
+    text.split(',')
+        .filter(|word| !word.is_empty())
+        .map(str::parse)
         .collect()
 }
 

@@ -8,6 +8,7 @@ use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 use crate::failure::{failed, not_written, number};
 use crate::fields::Fields;
+use crate::queue::{offered, offers};
 use crate::statements::records as sql;
 
 pub(crate) async fn put_step(c: &mut SqliteConnection, row: &StepRow) -> Result<(), StoreError> {
@@ -152,6 +153,7 @@ pub(crate) async fn agent_seen(c: &mut SqliteConnection, row: &AgentRow) -> Resu
         .bind(row.id.to_string())
         .bind(&row.name)
         .bind(row.seen_at.as_millis())
+        .bind(offered(&row.offers))
         .execute(c)
         .await
         .map(drop)
@@ -170,6 +172,7 @@ pub(crate) async fn agents(c: &mut SqliteConnection) -> Result<Vec<AgentRow>, St
                 id: fields.parsed("id")?,
                 name: fields.text("name")?,
                 seen_at: fields.time("seen_at")?,
+                offers: fields.with("offers", offers)?,
             })
         })
         .collect()

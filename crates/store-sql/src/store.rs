@@ -2,6 +2,7 @@
 //! in it. Nothing else stands here.
 
 use airlock_domain::explanation::Explanation;
+use airlock_domain::plan::Platform;
 use airlock_domain::state::{PipelineState, Workflow};
 use airlock_domain::{
     AgentId, EnvName, JobId, OrbDigest, OrbName, OrbVersion, OrgName, PipelineId, ProjectId, ProjectSlug,
@@ -170,10 +171,16 @@ impl Queue for SqliteStore {
     async fn claim(
         &self,
         agent: AgentId,
+        offers: &[Platform],
         lease_until: Timestamp,
         now: Timestamp,
     ) -> Result<Option<Claimed>, StoreError> {
-        write!(self, c => queue::claim(c, agent, lease_until, now))
+        let offers = offers.to_vec();
+        write!(self, c => queue::claim(c, agent, &offers, lease_until, now))
+    }
+
+    async fn waiting(&self) -> Result<Vec<(Platform, Timestamp)>, StoreError> {
+        read!(self, c => queue::waiting(c))
     }
 
     async fn renew(

@@ -6,6 +6,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use airlock_domain::plan::Platform;
 use airlock_domain::state::{
     Change, Effect, Event, JobKind, JobStatus, PipelineState, SliceStatus, WorkflowStatus,
 };
@@ -84,7 +85,7 @@ async fn write_one(store: &SqliteStore, project: ProjectId) {
     say("workflow", id);
     // Another task may get this one's slice, so what is claimed decides what is committed.
     let Some(claimed) = store
-        .claim(AgentId::new(Uuid::now_v7()), LEASE, NOW)
+        .claim(AgentId::new(Uuid::now_v7()), &Platform::ALL, LEASE, NOW)
         .await
         .expect("answers")
     else {

@@ -6,4 +6,5 @@ mod claims;
 mod flow;
 mod orb_addresses;
 mod orbs;
+mod platforms;
 mod world;

@@ -9,6 +9,7 @@ use airlock_agent_protocol::{
 };
 use airlock_backends::{BlobKeyMaterial, FileBlobs, ProcessBus};
 use airlock_control_plane::{Actor, Addresses, ControlPlane, Drivers, Reference, TriggerRequest};
+use airlock_domain::plan::Platform;
 use airlock_domain::state::{SliceStatus, StepStatus};
 use airlock_domain::trust::EventTrust;
 use airlock_domain::{AgentId, BranchName, CommitSha, PipelineId, ProjectSlug, Secret, Timestamp};
@@ -233,6 +234,7 @@ impl World {
             name: "machine".into(),
             free: 1,
             wait_ms,
+            offers: vec![Platform::Linux],
         }
     }
 

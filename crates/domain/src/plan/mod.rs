@@ -6,6 +6,7 @@
 
 mod executor;
 mod job;
+mod platform;
 mod step;
 mod workflow;
 
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 pub use executor::{Container, ContainerSettings, Executor, MacOs, Machine, RegistryAuth};
 pub use job::{BuildJob, JobBody, ReleaseJob, ReleaseValidation, SerialGroup, SignalCheck};
+pub use platform::{Platform, UnknownPlatform};
 pub use step::{AutoRerun, CheckoutMethod, Step, StepBody, StepWhen};
 pub use workflow::{
     AutoReruns, BranchRule, LeftOut, Outcome, PlannedJob, PlannedWorkflow, Requirement, Schedule,

@@ -98,6 +98,7 @@ cases! {
     }
     queue {
         the_oldest_slice_is_claimed_first,
+        a_slice_goes_to_an_agent_that_offers_what_it_needs,
         each_slice_is_claimed_once,
         a_claim_raises_the_fence_before_the_engine_hears,
         a_claim_without_a_decision_comes_back,

@@ -14,6 +14,7 @@ use airlock_backends::{BlobKeyMaterial, FileBlobs, ProcessBus};
 use airlock_control_plane::agents::ArtifactBody;
 use airlock_control_plane::rows::{JobRow, Selection, TokenPurpose, TriggerKind};
 use airlock_control_plane::{Actor, Addresses, ControlPlane, Drivers, Reference, TriggerRequest};
+use airlock_domain::plan::Platform;
 use airlock_domain::state::{SliceStatus, StepStatus};
 use airlock_domain::trust::EventTrust;
 use airlock_domain::{AgentId, BranchName, CommitSha, PipelineId, ProjectSlug, Secret, Timestamp};
@@ -288,6 +289,7 @@ impl Stage {
             name: "builder-1".into(),
             free: 4,
             wait_ms: 0,
+            offers: vec![Platform::Linux],
         };
         let reply = self.plane.agent_claim(&request).await.expect("a reply");
         reply.assignment.expect("work")

@@ -19,8 +19,9 @@ statements! {
     ADD_AUDIT = "INSERT INTO audit (action, actor, target, at) VALUES ($1, $2, $3, $4)";
     AUDIT = "SELECT number, action, actor, target, at FROM audit WHERE number > $1 ORDER BY number LIMIT $2";
     /// Word of an agent that was overtaken by newer word changes nothing.
-    AGENT_SEEN = "INSERT INTO agents (id, name, seen_at) VALUES ($1, $2, $3) \
-                  ON CONFLICT (id) DO UPDATE SET name = excluded.name, seen_at = excluded.seen_at \
+    AGENT_SEEN = "INSERT INTO agents (id, name, seen_at, offers) VALUES ($1, $2, $3, $4) \
+                  ON CONFLICT (id) DO UPDATE SET name = excluded.name, seen_at = excluded.seen_at, \
+                  offers = excluded.offers \
                   WHERE agents.seen_at <= excluded.seen_at";
-    AGENTS = "SELECT id, name, seen_at FROM agents ORDER BY name, id";
+    AGENTS = "SELECT id, name, seen_at, offers FROM agents ORDER BY name, id";
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use airlock_domain::PipelineId;
 use airlock_domain::explanation::{Decision, ExplainedWorkflow, Explanation};
-use airlock_domain::plan::Place;
+use airlock_domain::plan::{Place, Platform};
 use airlock_domain::state::{JobStatus, PipelineState, SliceStatus, WorkflowStatus};
 use tokio::task::JoinSet;
 use uuid::Uuid;
@@ -139,7 +139,13 @@ pub async fn a_workflow_that_is_left_out_has_ended(store: Arc<dyn Store>) {
         .expect("loads")
         .expect("is there");
     assert_eq!(state.jobs[0].left_out.as_deref(), Some("filters say no"));
-    assert_eq!(store.claim(agent(), at(20), at(11)).await.expect("asks"), None);
+    assert_eq!(
+        store
+            .claim(agent(), &Platform::ALL, at(20), at(11))
+            .await
+            .expect("asks"),
+        None
+    );
 }
 
 /// Of eight at once, one ends planning; the others change nothing.

@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use airlock_domain::JobId;
+use airlock_domain::plan::Platform;
 use airlock_domain::state::{Effect, JobStatus, SliceStatus};
+use airlock_domain::{JobId, ResourceClass};
 use tokio::task::JoinSet;
 
 use super::fixtures::{agent, at, decide, planned, queued, set_job, set_slice};
@@ -14,7 +15,7 @@ use crate::rows::{Claimed, ExpiredLease, NewWorkflow, SliceRow};
 /// Claims the next slice at 20 with a lease until 50.
 async fn claim(store: &dyn Store) -> Option<Claimed> {
     store
-        .claim(agent(), at(50), at(20))
+        .claim(agent(), &[Platform::Linux], at(50), at(20))
         .await
         .expect("the queue answers")
 }
@@ -64,6 +65,40 @@ pub async fn the_oldest_slice_is_claimed_first(store: Arc<dyn Store>) {
     assert_eq!(store.queue_length().await.expect("reads"), 0);
 }
 
+/// An agent gets what it has a machine for, the oldest first; the rest waits and is known to wait.
+pub async fn a_slice_goes_to_an_agent_that_offers_what_it_needs(store: Arc<dyn Store>) {
+    let classed = |name: &str, class: &str| {
+        let mut job = queued(name, 1);
+        if let Some(body) = &mut job.body {
+            body.resource_class = ResourceClass::new(class).expect("a class");
+        }
+        job
+    };
+    let jobs = vec![
+        classed("windows", "windows.medium"),
+        classed("plain", "medium"),
+        classed("arm", "arm.medium"),
+    ];
+    let (_, planned) = planned(&*store, jobs).await;
+    let [windows, plain, arm] = [0, 1, 2].map(|index: usize| planned.jobs[index].id);
+    let waiting = store.waiting().await.expect("reads");
+    let platforms: Vec<Platform> = waiting.iter().map(|(platform, _)| *platform).collect();
+    assert_eq!(platforms, [Platform::Arm, Platform::Linux, Platform::Windows]);
+    let claim = async |offers: &[Platform]| {
+        let claimed = store.claim(agent(), offers, at(50), at(20)).await;
+        claimed.expect("the queue answers").map(|claimed| claimed.job)
+    };
+    assert_eq!(claim(&[]).await, None);
+    assert_eq!(claim(&[Platform::Gpu, Platform::Macos]).await, None);
+    assert_eq!(claim(&[Platform::WindowsGpu]).await, None);
+    assert_eq!(claim(&[Platform::Arm, Platform::Linux]).await, Some(plain));
+    assert_eq!(claim(&[Platform::Arm, Platform::Linux]).await, Some(arm));
+    assert_eq!(claim(&[Platform::Arm, Platform::Linux]).await, None);
+    assert_eq!(store.waiting().await.expect("reads").len(), 1);
+    assert_eq!(claim(&Platform::ALL).await, Some(windows));
+    assert_eq!(store.waiting().await.expect("reads"), []);
+}
+
 /// Twenty agents empty a queue of fifty slices: each slice goes to one of them.
 pub async fn each_slice_is_claimed_once(store: Arc<dyn Store>) {
     let (_, planned) = planned(&*store, vec![queued("a", 30), queued("b", 20)]).await;
@@ -73,7 +108,11 @@ pub async fn each_slice_is_claimed_once(store: Arc<dyn Store>) {
         let agent = agent();
         tasks.spawn(async move {
             let mut got = Vec::new();
-            while let Some(claimed) = store.claim(agent, at(50), at(20)).await.expect("answers") {
+            while let Some(claimed) = store
+                .claim(agent, &[Platform::Linux], at(50), at(20))
+                .await
+                .expect("answers")
+            {
                 got.push((agent, claimed));
             }
             got
@@ -107,7 +146,10 @@ pub async fn a_claim_raises_the_fence_before_the_engine_hears(store: Arc<dyn Sto
     let (_, planned) = planned(&*store, vec![queued("a", 1)]).await;
     let (job, agent) = (planned.jobs[0].id, agent());
     let before = store.load_workflow(planned.id).await.expect("loads");
-    let claimed = store.claim(agent, at(50), at(20)).await.expect("answers");
+    let claimed = store
+        .claim(agent, &[Platform::Linux], at(50), at(20))
+        .await
+        .expect("answers");
     let expected = Claimed {
         workflow: planned.id,
         job,

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use airlock_domain::plan::Platform;
 use airlock_domain::state::StepStatus;
 use airlock_domain::{AgentId, ArtifactId, JobId};
 use uuid::Uuid;
@@ -176,6 +177,11 @@ pub async fn agents_are_listed_by_name(store: Arc<dyn Store>) {
         id,
         name: name.to_owned(),
         seen_at: at(moment),
+        offers: if moment > 8 {
+            vec![Platform::Linux, Platform::Gpu]
+        } else {
+            vec![Platform::Arm]
+        },
     };
     let [one, two] = [1, 2].map(|number| AgentId::new(Uuid::from_u128(number)));
     for agent in [
