@@ -218,6 +218,14 @@ fn a_wrong_name_is_told_with_a_way_out() -> anyhow::Result<()> {
         )?;
     }
     desk.refuses("orb validate none", 1, "error: there is no file none\n")?;
+    desk.refuses("orb import none", 1, "error: there is no file none\n")?;
+    desk.refuses("orb import none a/b@1.0.0", 1, "error: there is no file none\n")?;
+    desk.refuses(
+        "config process --pipeline-value git.brnach=x",
+        2,
+        "error: invalid value 'git.brnach=x' for '--pipeline-value <KEY=VALUE>': there is no value `pipeline.git.brnach`; \
+         did you mean `pipeline.git.branch`?\n\nFor more information, try '--help'.\n",
+    )?;
     desk.refuses(
         "orb validate empty",
         1,

@@ -34,6 +34,25 @@ pub(crate) struct ServerArguments {
     ca: Option<PathBuf>,
 }
 
+/// Which instance a command asks, and how it writes the lines it gets.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct AnswerArguments {
+    /// Print one JSON object a line.
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) server: ServerArguments,
+}
+
+/// The entries of an answer that is a list.
+pub(crate) fn items(answer: &Value) -> impl Iterator<Item = &Value> {
+    answer
+        .get("items")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+}
+
 /// A connection to one instance.
 pub(crate) struct Client {
     http: HttpClient,

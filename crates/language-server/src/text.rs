@@ -172,12 +172,12 @@ mod tests {
     #[test]
     fn columns_are_utf16_units_unless_agreed_otherwise() {
         let source = "a: 🚀é x\r\nb: 1";
-        let x = source.find('x').unwrap();
+        let x = source.find('x').expect("there is an x");
         for (encoding, column) in [(Encoding::Utf8, 10), (Encoding::Utf16, 7), (Encoding::Utf32, 6)] {
             let text = Text::new(source.to_owned(), encoding);
             assert_eq!(text.position(x), at(0, column), "{encoding:?}");
             assert_eq!(text.offset(at(0, column)), x, "{encoding:?}");
-            assert_eq!(text.position(source.find('b').unwrap()), at(1, 0));
+            assert_eq!(text.position(source.find('b').expect("there is a b")), at(1, 0));
         }
     }
 

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use crate::corpus_folder::corpus_folder;
+use crate::corpus_folder::{corpus_folder, yaml_files};
 use crate::editor::{Editor, byte, position};
 
 /// Bytes between two places that are asked about.
@@ -16,8 +16,9 @@ fn configs() -> Vec<(PathBuf, String)> {
     let Some(corpus) = corpus_folder() else {
         return Vec::new();
     };
-    let entries = std::fs::read_dir(corpus.join("configs")).expect("the configs are there");
-    let mut files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+    let mut files = Vec::new();
+    yaml_files(&corpus.join("configs"), &mut files);
+    assert!(!files.is_empty(), "there are no configs in {}", corpus.display());
     files.sort();
     files
         .into_iter()

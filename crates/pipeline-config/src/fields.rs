@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
+use airlock_domain::duration;
 use airlock_yaml_tree::Place;
 
 use crate::compile::Compiler;
@@ -144,6 +145,11 @@ impl<'s> Compiler<'s> {
 
     /// Reports that a value has another shape than its field wants.
     pub(crate) fn wrong_type(&self, value: &Resolved<'s>, what: &str, wanted: &str) {
+        self.mistyped(value, what, wanted, false);
+    }
+
+    /// Reports a value of the wrong type; `quoted` says that it would be right without its quotes.
+    fn mistyped(&self, value: &Resolved<'s>, what: &str, wanted: &str, quoted: bool) {
         if matches!(value.shape, Shape::Computed(Value::Broken)) {
             return;
         }
@@ -154,6 +160,11 @@ impl<'s> Compiler<'s> {
         };
         let message = format!("{what} must be {wanted}, and this is {}{known}", value.kind());
         let mut draft = Draft::error(Code::WRONG_TYPE, value.place, message);
+        if quoted {
+            draft = draft
+                .hint("write it without quotes")
+                .maybe_fix(self.unquote(value.place));
+        }
         if let Some(alias) = value.alias {
             draft = draft.related(alias, "used here");
         }
@@ -186,7 +197,8 @@ impl<'s> Compiler<'s> {
             Shape::Computed(_) | Shape::List(_) | Shape::Map(_) => None,
         };
         if found.is_none() {
-            self.wrong_type(value, what, "`true` or `false`");
+            let quoted = matches!(&value.shape, Shape::Written(scalar) if matches!(scalar.text.trim(), "true" | "false"));
+            self.mistyped(value, what, "`true` or `false`", quoted);
         }
         found
     }
@@ -200,7 +212,25 @@ impl<'s> Compiler<'s> {
             Shape::Computed(_) | Shape::List(_) | Shape::Map(_) => None,
         };
         if found.is_none() {
-            self.wrong_type(value, what, "a whole number");
+            let quoted =
+                matches!(&value.shape, Shape::Written(scalar) if scalar.text.trim().parse::<i64>().is_ok());
+            self.mistyped(value, what, "a whole number", quoted);
+        }
+        found
+    }
+
+    /// A length of time in milliseconds; `example` is one that is usual there.
+    pub(crate) fn duration(&self, field: &Field<'s>, example: &str) -> Option<u64> {
+        let text = self.text(&field.value, &format!("`{}`", field.name))?;
+        let found = duration::milliseconds(text.trim());
+        if found.is_none() {
+            let message = format!(
+                "`{}` is no length of time",
+                text.chars().take(40).collect::<String>()
+            );
+            let draft = Draft::error(Code::BAD_VALUE, field.value.place, message)
+                .hint(format!("write a number and `s`, `m` or `h`, such as {example}"));
+            self.sink.emit_in(&field.value.scope, draft);
         }
         found
     }

@@ -57,4 +57,5 @@ pub use orbs::{
     OrbVersion, Orbs, Version, gather, published, select, url_is_allowed,
 };
 pub use pack::{Included, PackFile, PackKind, included_files, pack};
+pub use pipeline_values::meant_pipeline_value;
 pub use processed::Processed;

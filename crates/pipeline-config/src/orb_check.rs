@@ -137,7 +137,7 @@ impl OrbCheck {
         Some(diagnostic)
     }
 
-    /// The orbs that this one uses and that were not found.
+    /// The orbs that this one uses and that were not found, or that it may not use.
     fn missing(&self, gathered: &Orbs) -> Vec<Diagnostic> {
         let source = self.orb.source();
         let missing = needs(source).orbs.into_iter().filter_map(|need| {
@@ -145,6 +145,18 @@ impl OrbCheck {
                 Some(reference) => reference.clone(),
                 None => OrbReference::parse(&need.reference).ok()?,
             };
+            if matches!(reference, OrbReference::Url(_)) {
+                let problem = OrbProblem::address_in_registry();
+                return Some(Diagnostic {
+                    code: Code::ORB_REFUSED,
+                    severity: Severity::Error,
+                    message: format!("the orb {reference} may not be used: {problem}"),
+                    position: position(source, &need),
+                    related: Vec::new(),
+                    hint: None,
+                    fixes: Vec::new(),
+                });
+            }
             let Some(Err(problem)) = gathered.get(&reference) else {
                 return None;
             };

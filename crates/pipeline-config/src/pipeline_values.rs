@@ -2,6 +2,7 @@
 
 use crate::inputs::{ParameterValue, PipelineValues};
 use crate::keys::PIPELINE_VALUES;
+use crate::suggest;
 use crate::value::Value;
 
 /// What a name gives.
@@ -22,6 +23,18 @@ const TRIGGER_PARAMETERS: &str = "pipeline.trigger_parameters.";
 /// All names that can be listed.
 pub(crate) fn names() -> impl Iterator<Item = &'static str> {
     PIPELINE_VALUES.iter().map(|value| value.name)
+}
+
+/// The documented name that was meant by one that is nearly so, such as `pipeline.git.branch` by `pipeline.git.brnach`.
+/// Nothing for a documented name, and for one that is like none: whoever gives it a value may know more.
+pub fn meant_pipeline_value(name: &str) -> Option<&'static str> {
+    let is_known = names().any(|known| known == name)
+        || name.starts_with(PULL_REQUEST)
+        || name.starts_with(TRIGGER_PARAMETERS);
+    if is_known {
+        return None;
+    }
+    suggest::nearest(name, names())
 }
 
 /// Looks a name up; `pipeline.parameters.…` is not asked here.

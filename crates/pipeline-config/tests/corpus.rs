@@ -1,29 +1,10 @@
 //! Real configs, read where they lie: none makes the compiler panic, and what YAML takes as a whole is never called broken
 //! YAML. Where they lie is in [`crate::corpus_folder`].
 
-use std::path::{Path, PathBuf};
-
 use airlock_pipeline_config::{Source, compile, needs, render};
 
-use crate::corpus_folder::corpus_folder;
+use crate::corpus_folder::{corpus_folder, yaml_files};
 use crate::inputs;
-
-pub(crate) fn yaml_files(folder: &Path, found: &mut Vec<PathBuf>) {
-    let Ok(entries) = std::fs::read_dir(folder) else {
-        return;
-    };
-    for entry in entries.flatten() {
-        let path = entry.path();
-        if path.is_dir() {
-            yaml_files(&path, found);
-        } else if path
-            .extension()
-            .is_some_and(|extension| extension == "yml" || extension == "yaml")
-        {
-            found.push(path);
-        }
-    }
-}
 
 #[test]
 fn no_config_makes_the_compiler_panic() {

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use airlock_pipeline_config::{Source, compile};
 
+use crate::corpus_folder::corpus_folder;
 use crate::inputs;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -113,12 +114,13 @@ fn every_row_of_the_language_has_its_cases() {
 fn the_inventory_has_every_row_of_the_reference() {
     let reference =
         Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/reference/circleci/config-language.md");
-    let Ok(reference) = std::fs::read_to_string(reference) else {
-        // Shown with `--nocapture`; without the reference there is nothing to compare with.
-        let _ = std::io::Write::write_all(
-            &mut std::io::stderr(),
-            b"skipped: no reference in ../shared/reference\n",
-        );
+    if corpus_folder().is_none() {
+        return;
+    }
+    let Ok(reference) = std::fs::read_to_string(&reference) else {
+        // It lies beside the real configs, unless those were named by themselves.
+        let is_named = std::env::var_os("AIRLOCK_CORPUS").is_some();
+        assert!(is_named, "there is no {}", reference.display());
         return;
     };
     let mut wanted: BTreeMap<String, usize> = BTreeMap::new();

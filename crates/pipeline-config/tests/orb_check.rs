@@ -185,6 +185,18 @@ commands:
     );
 }
 
+/// An address may hold something else tomorrow, and a released orb may not.
+#[test]
+fn an_orb_with_a_name_uses_none_at_an_address() {
+    let text = "version: 2.1
+orbs:
+  say: https://example.com/orbs/say.yml
+commands:
+  greet: {steps: [say/say]}
+";
+    assert_eq!(checked(text), ["error orb-refused 3"]);
+}
+
 /// Every published orb of the corpus was accepted by its registry.
 #[test]
 fn published_orbs_can_be_used() {

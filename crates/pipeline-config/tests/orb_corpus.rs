@@ -7,8 +7,7 @@ use std::path::{Path, PathBuf};
 
 use airlock_pipeline_config::{Diagnostic, Source, compile, orb_references, render};
 
-use crate::corpus::yaml_files;
-use crate::corpus_folder::corpus_folder;
+use crate::corpus_folder::{corpus_folder, yaml_files};
 use crate::inputs;
 use crate::orb_folder::OrbFolder;
 

@@ -11,8 +11,7 @@ use airlock_yaml_tree::Data;
 use boon::{Compiler, SchemaIndex, Schemas};
 use serde_json::Value;
 
-use crate::corpus::yaml_files;
-use crate::corpus_folder::corpus_folder;
+use crate::corpus_folder::{corpus_folder, yaml_files};
 use crate::inputs;
 use crate::orb_folder::OrbFolder;
 

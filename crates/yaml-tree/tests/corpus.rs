@@ -7,26 +7,11 @@
 //! differences have tests in `cases/anchors.yml` and in `scalar`.
 
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
 
 use airlock_yaml_tree::{Problem, Severity, parse};
 
-use crate::corpus_folder::corpus_folder;
+use crate::corpus_folder::{corpus_folder, yaml_files};
 use crate::report;
-
-fn yaml_files(folder: &Path, found: &mut Vec<PathBuf>) {
-    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-        let path = entry.path();
-        if path.is_dir() {
-            yaml_files(&path, found);
-        } else if path
-            .extension()
-            .is_some_and(|extension| extension == "yml" || extension == "yaml")
-        {
-            found.push(path);
-        }
-    }
-}
 
 #[test]
 fn what_is_yaml_is_read() {

@@ -20,3 +20,18 @@ pub(crate) fn corpus_folder() -> Option<PathBuf> {
     );
     None
 }
+
+/// All YAML files below a folder.
+pub(crate) fn yaml_files(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            yaml_files(&path, found);
+        } else if path
+            .extension()
+            .is_some_and(|extension| extension == "yml" || extension == "yaml")
+        {
+            found.push(path);
+        }
+    }
+}

@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use serde_json::Value;
 
 use super::exit;
-use crate::client::ServerArguments;
+use crate::client::{ServerArguments, items};
 use crate::terminal;
 
 #[derive(Debug, Subcommand)]
@@ -38,12 +38,7 @@ async fn audit(place: &OnServer) -> anyhow::Result<()> {
     let mut page = String::new();
     loop {
         let answer: Value = client.get(&format!("/airlock/audit{page}")).await?;
-        for row in answer
-            .get("items")
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten()
-        {
+        for row in items(&answer) {
             terminal::line(&row.to_string());
         }
         match answer.get("next_page_token").and_then(Value::as_str) {

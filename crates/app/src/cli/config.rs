@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use airlock_pipeline_config::keys::{Judged, json_schema};
 use airlock_pipeline_config::{
-    Inputs, PackKind, ParameterValue, PipelineValues, Source, compile, gather, needs,
+    Inputs, PackKind, ParameterValue, PipelineValues, Source, compile, gather, meant_pipeline_value, needs,
 };
 use anyhow::Context as _;
 use clap::{Args, Subcommand, ValueEnum};
@@ -198,6 +198,9 @@ fn pipeline_value(text: &str) -> Result<(String, String), String> {
     if name.starts_with("pipeline.parameters.") {
         return Err("parameters of the pipeline are given with --param".to_owned());
     }
+    if let Some(meant) = meant_pipeline_value(&name) {
+        return Err(format!("there is no value `{name}`; did you mean `{meant}`?"));
+    }
     Ok((name, value))
 }
 
@@ -314,6 +317,9 @@ mod tests {
         assert!(given(&["number=x"]).is_err());
         assert!(pipeline_value("parameters.x=1").is_err());
         assert!(pipeline_value("x").is_err());
+        let told = "there is no value `pipeline.git.brnach`; did you mean `pipeline.git.branch`?";
+        assert_eq!(pipeline_value("git.brnach=x"), Err(told.to_owned()));
+        assert!(pipeline_value("of.a.future=x").is_ok());
     }
 
     #[test]

@@ -13,7 +13,7 @@ use http::Method;
 use serde_json::Value;
 
 use super::exit;
-use crate::client::{Client, ServerArguments};
+use crate::client::{Client, ServerArguments, items};
 use crate::terminal;
 
 #[derive(Debug, Subcommand)]
@@ -143,7 +143,7 @@ async fn artifacts(arguments: &ArtifactsArguments) -> anyhow::Result<()> {
     let list: Value = client
         .get(&format!("/project/{project}/{number}/artifacts"))
         .await?;
-    for artifact in list.get("items").and_then(Value::as_array).into_iter().flatten() {
+    for artifact in items(&list) {
         let text = |name| artifact.get(name).and_then(Value::as_str).unwrap_or("");
         let path = text("path");
         let id = text("url").rsplit('/').next().unwrap_or("");

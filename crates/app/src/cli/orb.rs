@@ -15,8 +15,8 @@ use clap::{Args, Subcommand};
 use serde_json::Value;
 
 use super::config::Form;
-use super::{exit, pack};
-use crate::client::ServerArguments;
+use super::{exit, files, pack};
+use crate::client::AnswerArguments;
 use crate::terminal;
 use layout::{OrbFile, read_text};
 
@@ -53,11 +53,8 @@ pub(crate) struct ImportArguments {
     /// What the file is: <namespace>/<orb>@<version>.
     #[arg(value_name = "ORB@VERSION", value_parser = exact)]
     reference: Option<Exact>,
-    /// Print one JSON object a line.
-    #[arg(long)]
-    json: bool,
     #[command(flatten)]
-    server: ServerArguments,
+    answer: AnswerArguments,
 }
 
 #[derive(Debug, Args)]
@@ -65,11 +62,8 @@ pub(crate) struct ListArguments {
     /// Only this orb.
     #[arg(value_name = "NAMESPACE/ORB", value_parser = name)]
     orb: Option<OrbName>,
-    /// Print one JSON object a line.
-    #[arg(long)]
-    json: bool,
     #[command(flatten)]
-    server: ServerArguments,
+    answer: AnswerArguments,
 }
 
 #[derive(Debug, Args)]
@@ -80,11 +74,8 @@ pub(crate) struct SyncArguments {
     /// Where in the repository or folder the namespaces are.
     #[arg(long, value_name = "FOLDER")]
     path: Option<PathBuf>,
-    /// Print one JSON object a line.
-    #[arg(long)]
-    json: bool,
     #[command(flatten)]
-    server: ServerArguments,
+    answer: AnswerArguments,
 }
 
 #[derive(Debug, Args)]
@@ -136,6 +127,9 @@ pub(crate) async fn run(command: OrbCommand) -> anyhow::Result<ExitCode> {
 
 async fn import(arguments: ImportArguments) -> anyhow::Result<ExitCode> {
     let from = arguments.from;
+    if from.as_os_str() != "-" {
+        std::fs::metadata(&from).map_err(|error| files::told(&from, error))?;
+    }
     let files = match (arguments.reference, from.is_dir()) {
         (None, true) => layout::scan(&from)?,
         (Some(exact), false) => vec![OrbFile {
@@ -154,22 +148,22 @@ async fn import(arguments: ImportArguments) -> anyhow::Result<ExitCode> {
             from.display()
         ),
     };
-    let client = arguments.server.client()?;
     let orbs = send::read(files)?;
+    let client = arguments.answer.server.client()?;
     let total = orbs.len();
-    let progress = send::progress(total, arguments.json);
+    let progress = send::progress(total, arguments.answer.json);
     let mut taken = Vec::new();
     for batch in send::batches(orbs) {
         taken.extend(send::import(&client, &batch).await?);
         progress.inc(batch.len() as u64);
     }
     progress.finish_and_clear();
-    send::tell(&taken, arguments.json);
+    send::tell(&taken, arguments.answer.json);
     Ok(exit::OK)
 }
 
 async fn list(arguments: ListArguments) -> anyhow::Result<ExitCode> {
-    let client = arguments.server.client()?;
+    let client = arguments.answer.server.client()?;
     let orbs = match &arguments.orb {
         Some(name) => vec![client.get(&format!("/airlock/orb/{name}")).await?],
         None => send::all(&client).await?,
@@ -178,7 +172,7 @@ async fn list(arguments: ListArguments) -> anyhow::Result<ExitCode> {
         let orb_name = orb.get("name").and_then(Value::as_str).unwrap_or("");
         let versions = orb.get("versions").and_then(Value::as_array);
         for version in versions.into_iter().flatten() {
-            if arguments.json {
+            if arguments.answer.json {
                 let mut line = version.clone();
                 if let Some(line) = line.as_object_mut() {
                     line.insert("name".to_owned(), orb_name.into());
@@ -197,14 +191,14 @@ async fn list(arguments: ListArguments) -> anyhow::Result<ExitCode> {
             }
         }
     }
-    if orbs.is_empty() && !arguments.json {
+    if orbs.is_empty() && !arguments.answer.json {
         terminal::note("The registry holds no orbs yet: `airlock orb import` brings some in.");
     }
     Ok(exit::OK)
 }
 
 async fn sync(arguments: SyncArguments) -> anyhow::Result<ExitCode> {
-    let client = arguments.server.client()?;
+    let client = arguments.answer.server.client()?;
     let local = Path::new(&arguments.from);
     let clone = if local.is_dir() {
         None
@@ -237,15 +231,15 @@ async fn sync(arguments: SyncArguments) -> anyhow::Result<ExitCode> {
         }
     }
     let there = total - new.len() - changed.len();
-    let progress = send::progress(new.len(), arguments.json);
+    let progress = send::progress(new.len(), arguments.answer.json);
     let mut taken = Vec::new();
     for batch in send::batches(new) {
         taken.extend(send::import(&client, &batch).await?);
         progress.inc(batch.len() as u64);
     }
     progress.finish_and_clear();
-    send::tell(&taken, arguments.json);
-    if !arguments.json {
+    send::tell(&taken, arguments.answer.json);
+    if !arguments.answer.json {
         terminal::line(&format!("{} new, {there} there already", taken.len()));
     }
     for problem in &changed {

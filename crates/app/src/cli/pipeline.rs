@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::exit;
 use super::run::{json_value, key_value};
-use crate::client::ServerArguments;
+use crate::client::{AnswerArguments, ServerArguments, items};
 use crate::{terminal, watch};
 
 #[derive(Debug, Subcommand)]
@@ -58,11 +58,8 @@ pub(crate) struct ListArguments {
     /// Only of this project.
     #[arg(value_parser = ProjectSlug::parse)]
     project: Option<ProjectSlug>,
-    /// Print one JSON object a line.
-    #[arg(long)]
-    json: bool,
     #[command(flatten)]
-    server: ServerArguments,
+    answer: AnswerArguments,
 }
 
 #[derive(Debug, Args)]
@@ -72,11 +69,8 @@ pub(crate) struct WatchArguments {
     project: ProjectSlug,
     /// This pipeline instead of the newest.
     id: Option<PipelineId>,
-    /// Print one JSON object a line.
-    #[arg(long)]
-    json: bool,
     #[command(flatten)]
-    server: ServerArguments,
+    answer: AnswerArguments,
 }
 
 #[derive(Debug, Args)]
@@ -92,9 +86,9 @@ pub(crate) async fn run(command: PipelineCommand) -> anyhow::Result<ExitCode> {
         PipelineCommand::Trigger(arguments) => trigger(&arguments).await,
         PipelineCommand::List(arguments) => list(&arguments).await,
         PipelineCommand::Watch(arguments) => {
-            let client = arguments.server.client()?;
+            let client = arguments.answer.server.client()?;
             let id = arguments.id.map(|id| id.to_string());
-            let green = watch::watch(&client, &arguments.project.short(), id, arguments.json).await?;
+            let green = watch::watch(&client, &arguments.project.short(), id, arguments.answer.json).await?;
             Ok(if green { exit::OK } else { exit::FAILED })
         }
         PipelineCommand::Cancel(arguments) => cancel(&arguments).await,
@@ -131,14 +125,9 @@ async fn list(arguments: &ListArguments) -> anyhow::Result<ExitCode> {
         Some(project) => format!("/project/{project}/pipeline"),
         None => "/pipeline".to_owned(),
     };
-    let answer: Value = arguments.server.client()?.get(&path).await?;
-    for item in answer
-        .get("items")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-    {
-        if arguments.json {
+    let answer: Value = arguments.answer.server.client()?.get(&path).await?;
+    for item in items(&answer) {
+        if arguments.answer.json {
             terminal::line(&item.to_string());
         } else {
             terminal::line(&format!(
@@ -160,12 +149,7 @@ async fn cancel(arguments: &CancelArguments) -> anyhow::Result<ExitCode> {
         .get(&format!("/pipeline/{}/workflow", arguments.id))
         .await?;
     let mut stopped = 0;
-    for workflow in answer
-        .get("items")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-    {
+    for workflow in items(&answer) {
         if ["running", "failing", "on_hold"].contains(&text(workflow, "status")) {
             let path = format!("/workflow/{}/cancel", text(workflow, "id"));
             client.send(Method::POST, &path, None).await?;

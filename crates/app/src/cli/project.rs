@@ -12,7 +12,7 @@ use http::Method;
 use serde_json::{Value, json};
 
 use super::exit;
-use crate::client::ServerArguments;
+use crate::client::{AnswerArguments, ServerArguments, items};
 use crate::terminal;
 
 #[derive(Debug, Subcommand)]
@@ -44,11 +44,8 @@ pub(crate) struct CreateArguments {
 
 #[derive(Debug, Args)]
 pub(crate) struct ListArguments {
-    /// Print one JSON object a line.
-    #[arg(long)]
-    json: bool,
     #[command(flatten)]
-    server: ServerArguments,
+    answer: AnswerArguments,
 }
 
 #[derive(Debug, Subcommand)]
@@ -113,14 +110,9 @@ pub(crate) async fn project(command: ProjectCommand) -> anyhow::Result<ExitCode>
             }
         }
         ProjectCommand::List(arguments) => {
-            let answer: Value = arguments.server.client()?.get("/airlock/projects").await?;
-            for project in answer
-                .get("items")
-                .and_then(Value::as_array)
-                .into_iter()
-                .flatten()
-            {
-                if arguments.json {
+            let answer: Value = arguments.answer.server.client()?.get("/airlock/projects").await?;
+            for project in items(&answer) {
+                if arguments.answer.json {
                     terminal::line(&project.to_string());
                 } else {
                     let text = |name| project.get(name).and_then(Value::as_str).unwrap_or("");
@@ -153,12 +145,7 @@ pub(crate) async fn secret(command: SecretCommand) -> anyhow::Result<ExitCode> {
                 .client()?
                 .get(&format!("/project/{}/envvar", arguments.project))
                 .await?;
-            for item in answer
-                .get("items")
-                .and_then(Value::as_array)
-                .into_iter()
-                .flatten()
-            {
+            for item in items(&answer) {
                 terminal::line(item.get("name").and_then(Value::as_str).unwrap_or(""));
             }
         }

@@ -104,11 +104,7 @@ impl ControlPlane {
     ) -> Result<Result<(OrbRow, OrbSource), OrbProblem>, UseCaseError> {
         let (asked, version) = match reference {
             OrbReference::Registry { name, version } => (name, version),
-            OrbReference::Url(_) => {
-                let text = "an orb of the registry does not change, so what it uses is of the registry too: import that \
-                            file, and refer to it by its name";
-                return Ok(Err(OrbProblem::Unavailable(text.to_owned())));
-            }
+            OrbReference::Url(_) => return Ok(Err(OrbProblem::address_in_registry())),
         };
         let Some(name) = domain_name(asked) else {
             return Ok(Err(OrbProblem::NotFound(Catalogue::default())));

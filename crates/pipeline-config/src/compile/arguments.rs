@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use airlock_yaml_tree::{Place, Value as Plain};
 
+use super::matrix::Combination;
 use super::parameters::{Declared, ParameterType};
 use super::{Compiler, names};
 use crate::diagnostic::Code;
@@ -42,7 +43,7 @@ impl<'s> Compiler<'s> {
         call: &Call<'_, 's>,
         declared: &[Declared<'s>],
         given: &[Pair<'s>],
-        extra: &BTreeMap<String, Resolved<'s>>,
+        extra: &Combination<'s>,
     ) -> BTreeMap<String, Value<'s>> {
         let taken_for = self.check_unknown(call, declared, given, extra);
         let mut values = BTreeMap::new();
@@ -54,7 +55,7 @@ impl<'s> Compiler<'s> {
                 continue;
             }
             let argument = match (extra.get(parameter.name), given.get(parameter.name)) {
-                (Some(value), _) => Some(value.clone()),
+                (Some(from_matrix), _) => Some(from_matrix.value.clone()),
                 (None, Some(pair)) => Some(self.resolve(&pair.value)).filter(|value| !value.is_absent()),
                 (None, None) => None,
             };
@@ -106,12 +107,14 @@ impl<'s> Compiler<'s> {
         call: &Call<'_, 's>,
         declared: &[Declared<'s>],
         given: &[Pair<'s>],
-        extra: &BTreeMap<String, Resolved<'s>>,
+        extra: &Combination<'s>,
     ) -> Option<&'s str> {
         let known: BTreeSet<&str> = declared.iter().map(|parameter| parameter.name).collect();
         let names: Vec<&str> = declared.iter().map(|parameter| parameter.name).collect();
         let given = given.iter().map(|pair| (pair.name, pair.key));
-        let extra = extra.iter().map(|(name, value)| (name.as_str(), value.place));
+        let extra = extra
+            .iter()
+            .map(|(name, from_matrix)| (name.as_str(), from_matrix.key));
         let taken: Vec<&str> = given.clone().chain(extra.clone()).map(|(name, _)| name).collect();
         let unknown: Vec<(&str, Place)> = given
             .chain(extra)
@@ -152,6 +155,9 @@ impl<'s> Compiler<'s> {
                     .related(parameter.key, "declared here without a default"),
                 _ if name == "when" && call.what.starts_with("command") => draft
                     .hint("`when` stands on steps, not on calls: write it on the steps inside the command"),
+                _ if names.is_empty() && !near(&nearby) => {
+                    draft.hint(format!("{} declares no parameters", call.what))
+                }
                 _ => draft.did_you_mean(name, &nearby),
             };
             self.sink.emit_in(call.scope, draft);

@@ -212,7 +212,11 @@ impl<'s> Compiler<'s> {
                 return Import::Missing;
             }
         };
+        let is_of_registry = around.fetched.is_some_and(OrbSource::is_of_registry);
         let draft = match self.orbs.files.get(&reference) {
+            _ if is_of_registry && matches!(reference, OrbReference::Url(_)) => {
+                missing(&reference, value.place, &OrbProblem::address_in_registry())
+            }
             _ if !self.may_be_fetched(&reference) => not_allowed(&reference, value.place),
             Some((_, tree)) => {
                 self.sink.imported(tree.file(), value.place);

@@ -186,7 +186,7 @@ impl<'s> Compiler<'s> {
         entry: &Entry<'_>,
         map: Option<&Map<'s>>,
         scope: &Rc<Scope<'s>>,
-        combination: &BTreeMap<String, Resolved<'s>>,
+        combination: &matrix::Combination<'s>,
         group: Option<String>,
     ) -> Instance {
         let what = format!("the entry of `{}`", entry.name);
@@ -260,7 +260,7 @@ impl<'s> Compiler<'s> {
         entry: &Entry<'_>,
         fields: Option<&Fields<'s>>,
         scope: &Rc<Scope<'s>>,
-        combination: &BTreeMap<String, Resolved<'s>>,
+        combination: &matrix::Combination<'s>,
     ) -> Option<JobBody> {
         let found = self.overriding(fields, scope);
         let found = found.or_else(|| self.find_or_tell(Element::Job, entry.name, entry.place, scope));

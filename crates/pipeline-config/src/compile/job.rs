@@ -1,6 +1,5 @@
 //! One job of a workflow: binds its parameters and compiles its body.
 
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use airlock_domain::limits::PARALLELISM;
@@ -9,6 +8,7 @@ use airlock_domain::{ResourceClass, plan::Step};
 use airlock_yaml_tree::Place;
 
 use super::arguments::Call;
+use super::matrix::Combination;
 use super::parameters::Owner;
 use super::{Compiler, Element, Found};
 use crate::diagnostic::Code;
@@ -30,7 +30,7 @@ pub(crate) struct JobCall<'a, 's> {
     /// Arguments written beside the entry's own keys.
     pub(crate) given: &'a [Pair<'s>],
     /// Arguments from the matrix.
-    pub(crate) matrix: &'a BTreeMap<String, Resolved<'s>>,
+    pub(crate) matrix: &'a Combination<'s>,
     pub(crate) pre_steps: Option<Resolved<'s>>,
     pub(crate) post_steps: Option<Resolved<'s>>,
     /// Whether the file has workflows, where a job's own `branches` counts for nothing.

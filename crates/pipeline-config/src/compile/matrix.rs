@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use airlock_yaml_tree::Place;
+
 use super::Compiler;
 use super::arguments::plain;
 use crate::diagnostic::Code;
@@ -12,16 +14,28 @@ use crate::scope::{Resolved, Shape};
 use crate::sink::Draft;
 use crate::value::Value;
 
+/// What a matrix gives one job, by the names of the parameters.
+pub(crate) type Combination<'s> = BTreeMap<String, MatrixValue<'s>>;
+
+/// One value of a parameter in a matrix.
+#[derive(Clone)]
+pub(crate) struct MatrixValue<'s> {
+    /// Where the parameter is named: the place of what is wrong with its name, however many values it has.
+    pub(crate) key: Place,
+    pub(crate) value: Resolved<'s>,
+}
+
 /// The expanded matrix of an entry.
 pub(crate) struct Matrix<'s> {
     /// The name under which `requires` means all of its jobs, when one is given.
     pub(crate) alias: Option<String>,
     /// The values of each job.
-    pub(crate) combinations: Vec<BTreeMap<String, Resolved<'s>>>,
+    pub(crate) combinations: Vec<Combination<'s>>,
 }
 
 struct Axis<'s> {
     name: &'s str,
+    key: Place,
     values: Vec<Resolved<'s>>,
 }
 
@@ -82,6 +96,7 @@ impl<'s> Compiler<'s> {
             }
             axes.push(Axis {
                 name: pair.name,
+                key: pair.key,
                 values,
             });
         }
@@ -94,7 +109,7 @@ impl<'s> Compiler<'s> {
         Some(axes)
     }
 
-    fn exclude(&self, field: &Field<'s>, combinations: &mut Vec<BTreeMap<String, Resolved<'s>>>) {
+    fn exclude(&self, field: &Field<'s>, combinations: &mut Vec<Combination<'s>>) {
         let Some(list) = self.list(&field.value, "`exclude`") else {
             return;
         };
@@ -111,7 +126,7 @@ impl<'s> Compiler<'s> {
             combinations.retain(|combination| {
                 let values: BTreeMap<String, String> = combination
                     .iter()
-                    .map(|(name, value)| (name.clone(), shown(value)))
+                    .map(|(name, given)| (name.clone(), shown(&given.value)))
                     .collect();
                 values != wanted
             });
@@ -126,17 +141,18 @@ impl<'s> Compiler<'s> {
 }
 
 /// The name a job of a matrix gets: its values in the order of their parameters' names.
-pub(crate) fn instance_name(job: &str, combination: &BTreeMap<String, Resolved<'_>>) -> String {
-    combination
-        .values()
-        .fold(job.to_owned(), |name, value| format!("{name}-{}", shown(value)))
+pub(crate) fn instance_name(job: &str, combination: &Combination<'_>) -> String {
+    combination.values().fold(job.to_owned(), |name, given| {
+        format!("{name}-{}", shown(&given.value))
+    })
 }
 
 /// The values for `<< matrix.x >>`.
-pub(crate) fn values<'s>(combination: &BTreeMap<String, Resolved<'s>>) -> BTreeMap<String, Value<'s>> {
+pub(crate) fn values<'s>(combination: &Combination<'s>) -> BTreeMap<String, Value<'s>> {
     combination
         .iter()
-        .map(|(name, value)| {
+        .map(|(name, given)| {
+            let value = &given.value;
             // In text a number reads as it was written, `1.10` and not `1.1`.
             let plain = plain(value);
             let is_float = matches!(plain, Value::Float(_));
@@ -168,15 +184,19 @@ fn shown(value: &Resolved<'_>) -> String {
     }
 }
 
-fn product<'s>(axes: &[Axis<'s>]) -> Vec<BTreeMap<String, Resolved<'s>>> {
+fn product<'s>(axes: &[Axis<'s>]) -> Vec<Combination<'s>> {
     let mut combinations = vec![BTreeMap::new()];
     for axis in axes {
         combinations = combinations
             .into_iter()
-            .flat_map(|combination: BTreeMap<String, Resolved<'s>>| {
+            .flat_map(|combination: Combination<'s>| {
                 axis.values.iter().map(move |value| {
                     let mut next = combination.clone();
-                    next.insert(axis.name.to_owned(), value.clone());
+                    let given = MatrixValue {
+                        key: axis.key,
+                        value: value.clone(),
+                    };
+                    next.insert(axis.name.to_owned(), given);
                     next
                 })
             })

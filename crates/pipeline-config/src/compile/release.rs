@@ -1,6 +1,5 @@
 //! Jobs of type `release`: which release plan they follow, and how it is watched.
 
-use airlock_domain::duration;
 use airlock_domain::plan::{ReleaseJob, ReleaseValidation, SignalCheck};
 
 use super::Compiler;
@@ -36,7 +35,7 @@ impl<'s> Compiler<'s> {
             .need(self, "enabled", "add `enabled: true`")
             .and_then(|field| self.boolean(&field.value, "`enabled`"));
         let evaluation_time_ms = match fields.get(self, "evaluation_time") {
-            Some(field) => self.evaluation_time(&field),
+            Some(field) => self.duration(&field, "`30m`"),
             None => Some(EVALUATION_TIME_MS),
         };
         let auto_rollback_on_failure = fields.boolean(self, "auto_rollback_on_failure").unwrap_or(false);
@@ -55,21 +54,6 @@ impl<'s> Compiler<'s> {
             auto_rollback_on_failure,
             webhooks: webhooks?,
         })
-    }
-
-    fn evaluation_time(&self, field: &Field<'s>) -> Option<u64> {
-        let text = self.text(&field.value, "`evaluation_time`")?;
-        let found = duration::milliseconds(text.trim());
-        if found.is_none() {
-            let message = format!(
-                "`{}` is no length of time",
-                text.chars().take(40).collect::<String>()
-            );
-            let draft = Draft::error(Code::BAD_VALUE, field.value.place, message)
-                .hint("write a number and `s`, `m` or `h`, such as `30m`");
-            self.sink.emit_in(&field.value.scope, draft);
-        }
-        found
     }
 
     fn signal_check(&self, item: &View<'s>) -> Option<SignalCheck> {

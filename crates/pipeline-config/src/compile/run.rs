@@ -97,7 +97,7 @@ impl<'s> Compiler<'s> {
         let background = fields.boolean(self, "background").unwrap_or(false);
         let timeout = fields
             .get(self, "no_output_timeout")
-            .and_then(|field| self.duration(&field));
+            .and_then(|field| self.duration(&field, "`20m` or `1.5h`"));
         let when = fields.get(self, "when").and_then(|field| self.step_when(&field));
         let auto_rerun = self.auto_rerun(fields, background);
         let command = command?;
@@ -177,21 +177,6 @@ impl<'s> Compiler<'s> {
                 None
             }
         }
-    }
-
-    fn duration(&self, field: &Field<'s>) -> Option<u64> {
-        let text = self.text(&field.value, "`no_output_timeout`")?;
-        let found = duration::milliseconds(text.trim());
-        if found.is_none() {
-            let message = format!(
-                "`{}` is no length of time",
-                text.chars().take(40).collect::<String>()
-            );
-            let draft = Draft::error(Code::BAD_VALUE, field.value.place, message)
-                .hint("write a number and `s`, `m` or `h`, such as `20m` or `1.5h`");
-            self.sink.emit_in(&field.value.scope, draft);
-        }
-        found
     }
 }
 

@@ -126,7 +126,12 @@ impl Gathering {
             Ok(orb)
         });
         if let Ok(orb) = &found {
+            let is_of_registry = orb.is_of_registry();
             for reference in orbs_of(orb) {
+                // The compiler refuses it there, and nothing is fetched for that.
+                if is_of_registry && matches!(reference, OrbReference::Url(_)) {
+                    continue;
+                }
                 self.add(reference, depth + 1);
             }
         }

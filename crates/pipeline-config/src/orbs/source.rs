@@ -48,6 +48,14 @@ impl OrbSource {
         }
     }
 
+    /// Whether it has a name and a version, and so never changes; what stands at an address may.
+    pub(crate) fn is_of_registry(&self) -> bool {
+        !matches!(
+            OrbReference::parse(&self.inner.resolved),
+            Ok(OrbReference::Url(_))
+        )
+    }
+
     /// File name and bytes, as [`crate::needs`] and the renderers take them.
     pub fn source(&self) -> &Source {
         &self.inner.source
@@ -95,6 +103,17 @@ pub enum OrbProblem {
     /// A limit was reached, one of this crate's or of the caller's; the text says which.
     #[error("{0}")]
     Limit(String),
+}
+
+impl OrbProblem {
+    /// Why an orb of a registry may not use one at an address.
+    pub fn address_in_registry() -> Self {
+        Self::Refused(
+            "an orb of the registry does not change, so what it uses is of the registry too: import that file, and refer \
+             to it by its name"
+                .to_owned(),
+        )
+    }
 }
 
 /// What there is instead, as far as the caller can list it, for "did you mean". Each list may be left empty.

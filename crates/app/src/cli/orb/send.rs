@@ -10,7 +10,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
 use super::layout::OrbFile;
-use crate::client::Client;
+use crate::client::{Client, items};
 use crate::terminal;
 
 /// Bytes of text that one call carries: a fraction of what the server takes, since JSON makes them more.
@@ -136,14 +136,7 @@ pub(crate) async fn all(client: &Client) -> anyhow::Result<Vec<Value>> {
     let (mut orbs, mut page) = (Vec::new(), String::new());
     loop {
         let answer: Value = client.get(&format!("/airlock/orb{page}")).await?;
-        orbs.extend(
-            answer
-                .get("items")
-                .and_then(Value::as_array)
-                .into_iter()
-                .flatten()
-                .cloned(),
-        );
+        orbs.extend(items(&answer).cloned());
         match answer.get("next_page_token").and_then(Value::as_str) {
             Some(next) => page = format!("?page-token={next}"),
             None => return Ok(orbs),
