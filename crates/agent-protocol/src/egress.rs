@@ -20,11 +20,15 @@ pub struct EgressReport {
 pub struct EgressEntry {
     /// The step that ran in the foreground when they began.
     pub step: u32,
-    /// Where to.
+    /// Where to; of a name that was not looked up, the job's name server.
     pub address: IpAddr,
+    /// The name that led there, if one did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
     /// The port there; 0 for protocols without.
     pub port: u16,
-    /// The protocol's number as in an IP header: 6 is TCP.
+    /// The protocol's number as in an IP header: 6 is TCP; 0 where an answer of the name server was refused because of
+    /// the address in it.
     pub protocol: u8,
     /// What became of them.
     pub verdict: EgressVerdict,
@@ -66,10 +70,11 @@ impl EgressReport {
 }
 
 impl EgressEntry {
-    /// `tcp`, `udp`, `icmp`, or the number of a rarer protocol.
+    /// `tcp`, `udp`, `icmp`, the number of a rarer protocol, or `any`.
     #[must_use]
     pub fn protocol_name(&self) -> String {
         match self.protocol {
+            0 => "any".to_owned(),
             1 => "icmp".to_owned(),
             6 => "tcp".to_owned(),
             17 => "udp".to_owned(),
@@ -97,6 +102,7 @@ mod tests {
         let entry = EgressEntry {
             step: 2,
             address: IpAddr::from([192, 0, 2, 1]),
+            name: Some("a.example".to_owned()),
             port: 443,
             protocol: 6,
             verdict: EgressVerdict::Allowed,
@@ -106,7 +112,7 @@ mod tests {
         };
         assert_eq!(
             serde_json::to_string(&entry).expect("serialises"),
-            r#"{"step":2,"address":"192.0.2.1","port":443,"protocol":6,"verdict":"allowed","connections":3,"bytes_out":10,"bytes_in":20}"#
+            r#"{"step":2,"address":"192.0.2.1","name":"a.example","port":443,"protocol":6,"verdict":"allowed","connections":3,"bytes_out":10,"bytes_in":20}"#
         );
         assert_eq!(
             (entry.place().as_str(), entry.protocol_name().as_str()),

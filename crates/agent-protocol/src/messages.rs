@@ -2,7 +2,7 @@
 
 use airlock_domain::plan::{AutoRerun, Container, ContainerSettings, Platform, StepWhen};
 use airlock_domain::state::{SliceStatus, StepStatus};
-use airlock_domain::{AgentId, ArtifactId, JobId, PipelineId, Timestamp, WorkflowId};
+use airlock_domain::{AgentId, ArtifactId, EgressPolicy, JobId, PipelineId, Timestamp, WorkflowId};
 use serde::{Deserialize, Serialize};
 
 use crate::{EgressReport, ResourceReport, SecretValue};
@@ -103,6 +103,9 @@ pub struct JobSpec {
     pub source: Option<Source>,
     /// How long the whole slice may run, in milliseconds.
     pub run_time_ms: u64,
+    /// What it may reach outside.
+    #[serde(default)]
+    pub egress: EgressPolicy,
 }
 
 /// One step as the agent runs it.

@@ -10,7 +10,7 @@ use std::{fs, io};
 use airlock_agent_protocol::limits::CLAIM_WAIT_MS;
 use airlock_agent_protocol::{ClaimReply, ClaimRequest, PROTOCOL_VERSION};
 use airlock_domain::AgentId;
-use airlock_sandbox::{LauncherError, LauncherOptions, Network, ReapError, reap_leftovers};
+use airlock_sandbox::{LauncherError, LauncherOptions, Network, Outside, ReapError, reap_leftovers};
 use tokio::task::JoinSet;
 
 use crate::doors::{GitDialer, TcpGitDialer};
@@ -19,6 +19,7 @@ use crate::leash::{Leash, StopCause};
 use crate::limits;
 use crate::link::{Backoff, LinkError, ServerLink};
 use crate::resource_class::{self, Machine};
+use crate::server_address;
 use crate::slice;
 use crate::spool::SpoolDisk;
 use crate::surroundings::Surroundings;
@@ -47,6 +48,8 @@ pub struct AgentOptions {
     pub network: Network,
     /// How their git host is reached.
     pub dialer: Arc<dyn GitDialer>,
+    /// The server as `https://host:port` and what else of it has an address: closed to every job.
+    pub servers: Vec<String>,
 }
 
 impl Default for AgentOptions {
@@ -54,6 +57,7 @@ impl Default for AgentOptions {
         Self {
             network: Network::Egress,
             dialer: Arc::new(TcpGitDialer),
+            servers: Vec::new(),
         }
     }
 }
@@ -62,6 +66,7 @@ impl std::fmt::Debug for AgentOptions {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("AgentOptions")
             .field("network", &self.network)
+            .field("servers", &self.servers)
             .finish_non_exhaustive()
     }
 }
@@ -76,6 +81,14 @@ pub enum AgentError {
         path: PathBuf,
         /// Why not.
         source: io::Error,
+    },
+    /// Where the server is cannot be said, so that it could not be closed to jobs.
+    #[error("finding the addresses of the server {server}, which jobs must not reach: {reason}")]
+    Server {
+        /// As it was given.
+        server: String,
+        /// Why not.
+        reason: String,
     },
     /// What an earlier run left cannot be removed.
     #[error(transparent)]
@@ -228,10 +241,15 @@ pub(crate) fn prepare(
             source,
         })?;
     }
+    let outside = Outside {
+        closed: server_address::blocks(&options.servers)?,
+        ..Outside::default()
+    };
     reap_leftovers(&state_dir)?;
     let launcher_options = LauncherOptions {
         id_ranges: limits::ID_RANGES,
         network: options.network != Network::None,
+        outside,
         disks: Some(data_dir.join("disks")),
         warm: jobs.map_or(0, |jobs| {
             jobs.saturating_mul(limits::WARM_PER_JOB)

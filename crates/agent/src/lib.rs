@@ -31,6 +31,7 @@ mod resource_class;
 mod retry;
 mod samples;
 mod sandbox_run;
+mod server_address;
 mod services;
 mod slice;
 mod spin_up;

@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 
 use airlock_agent_protocol::{JobSpec, Lease};
 use airlock_sandbox::channel::ToInit;
-use airlock_sandbox::{Limits, Network, Sandbox, SandboxSpec, SeccompProfile, StartError};
+use airlock_sandbox::{Limits, Sandbox, SandboxSpec, SeccompProfile, StartError};
 use tokio::sync::mpsc;
 
 use crate::accounts::{self, Account};
 use crate::doors::{Doors, Voice};
+use crate::egress::Openings;
 use crate::environment;
 use crate::images::{BASE_IMAGE, ImageDir, ImageError, MACHINE_IMAGE, Progress};
 use crate::inside::{Event, Inside};
@@ -89,6 +90,7 @@ pub(crate) async fn spin_up(
     } else {
         resource_class::size(&spec.resource_class, here.machine)?
     };
+    let openings = Openings::of(&spec.egress, here.network)?;
     let key = match &spec.source {
         Some(source) => Some(KeyAgent::new(source.deploy_key.secret())?),
         None => None,
@@ -115,7 +117,7 @@ pub(crate) async fn spin_up(
         layers: vec![image.path.clone()],
         limits: size.limits,
         local_names: services::names(spec),
-        network: here.network,
+        network: openings.network,
         profile: SeccompProfile::Default,
         helper: here.task_exe.clone(),
         work_dir: here.work_dir.clone(),
@@ -129,6 +131,9 @@ pub(crate) async fn spin_up(
     let profile = sandbox_spec.profile;
     let ran_in = kind.title();
     let mut sandbox = start(here, sandbox_spec).await?;
+    // Before anything of the job runs.
+    let opened = sandbox.open_blocks(&openings.blocks);
+    sandbox.open_names(&openings.names);
     let channel = sandbox.take_channel();
     let account = match &kind {
         Kind::Machine(plan) => plan.account(),
@@ -140,6 +145,7 @@ pub(crate) async fn spin_up(
     };
     let sandbox = Arc::new(sandbox);
     *held = Some(Arc::clone(&sandbox));
+    opened?;
     let account = account?;
     let channel = channel.ok_or_else(|| SpinUpError::Failed(format!("sandbox {id} has no channel")))?;
     let sandbox_took = started.elapsed();
@@ -206,13 +212,7 @@ pub(crate) async fn spin_up(
     for missing in here.not_enforced() {
         log.line(&format!("This machine cannot enforce the limit on {missing}"));
     }
-    log.line(match here.network {
-        Network::Egress => {
-            "Network: to the outside; not to this machine, private networks, other jobs or from outside"
-        }
-        Network::Listed => "Network: what is listed",
-        Network::None => "Network: none",
-    });
+    log.line(&openings.say());
     log.line(&format!("System calls: filter {}", profile.filter_hash()));
     let millis = |took: Duration| took.as_secs_f64() * 1000.0;
     log.line(&format!(

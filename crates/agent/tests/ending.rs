@@ -1,6 +1,7 @@
 //! How slices end before their time: limits, cancel, a claim that is taken away, a machine that cannot.
 
-use airlock_agent_protocol::StepWork;
+use airlock_agent_protocol::{EgressEntry, EgressVerdict, StepWork};
+use airlock_domain::EgressPolicy;
 use airlock_domain::plan::StepWhen;
 use airlock_domain::state::{SliceStatus, StepStatus};
 use airlock_testkit::{PATIENCE, wait_for};
@@ -256,8 +257,61 @@ async fn who_the_job_spoke_to_ends_its_log_and_is_told() {
     let log = machine.server.log(5);
     let lines: Vec<&str> = log.lines().collect();
     assert!(lines[0].starts_with("STEP") && lines.len() == 3, "{log}");
-    assert!(lines[1].starts_with("metadata  169.254.169.254:80  tcp"), "{log}");
+    assert!(
+        lines[1].starts_with("metadata  -     169.254.169.254:80  tcp"),
+        "{log}"
+    );
     machine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_jobs_policy_is_in_force() {
+    let refused = async |number: u128, policy: EgressPolicy| {
+        let machine = Machine::with_network();
+        let connect = run("connect", "nc -w 1 203.0.113.1 80 < /dev/null || true");
+        let mut assignment = job(
+            number,
+            vec![connect, run("look up", "nslookup a.example || true")],
+        );
+        assignment.spec.egress = policy;
+        let finished = machine.server.run(assignment).await;
+        assert_eq!(finished.status, SliceStatus::Success, "{}", machine.server.log(0));
+        machine.stop().await;
+        let entries = finished.egress.entries.into_iter();
+        let refused = entries.filter(|entry| entry.verdict == EgressVerdict::Refused);
+        refused
+            .map(|entry| (entry.step, entry.name.clone().unwrap_or_else(|| entry.place())))
+            // The machine's search list makes further names of the one.
+            .filter(|(_, place)| !place.starts_with("a.example."))
+            .collect::<Vec<_>>()
+    };
+    let both = [(1, "203.0.113.1:80".to_owned()), (2, "a.example".to_owned())];
+    assert_eq!(refused(23, EgressPolicy::Deny).await, both);
+    let list = EgressPolicy::parse_list("203.0.113.0/24").expect("a list");
+    assert_eq!(refused(24, list).await, both[1..], "the address is on the list");
+    let list = EgressPolicy::parse_list("a.example").expect("a list");
+    assert_eq!(refused(25, list).await, both[..1], "the name is on the list");
+    assert_eq!(refused(26, EgressPolicy::Allow).await, [], "the control");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_server_is_closed_to_jobs() {
+    let connect = "for host in 7 8; do nc -w 1 203.0.113.$host 8443 < /dev/null || true; done";
+    for policy in [
+        EgressPolicy::Allow,
+        EgressPolicy::parse_list("203.0.113.0/24").expect("a list"),
+    ] {
+        let machine = Machine::of_server("https://203.0.113.7:8443");
+        let mut assignment = job(27, vec![run("connect", connect)]);
+        assignment.spec.egress = policy;
+        let finished = machine.server.run(assignment).await;
+        assert_eq!(finished.status, SliceStatus::Success, "{}", machine.server.log(0));
+        let entries = finished.egress.entries.iter();
+        let refused = entries.filter(|entry| entry.verdict == EgressVerdict::Refused);
+        let refused: Vec<String> = refused.map(EgressEntry::place).collect();
+        assert_eq!(refused, ["203.0.113.7:8443"], "its neighbour is the control");
+        machine.stop().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

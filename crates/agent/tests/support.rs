@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock};
 use airlock_agent::{Agent, AgentConfig, AgentOptions, ImageStore, Network};
 use airlock_agent_protocol::{Assignment, JobSpec, Lease, SecretValue, StepSpec, StepWork};
 use airlock_domain::plan::{AutoRerun, ContainerSettings, StepWhen};
-use airlock_domain::{AgentId, JobId, PipelineId, Secret, WorkflowId};
+use airlock_domain::{AgentId, EgressPolicy, JobId, PipelineId, Secret, WorkflowId};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -114,7 +114,25 @@ impl Machine {
         Self::with(Network::None, name, fill)
     }
 
+    /// With network, of a server at this address.
+    pub(crate) fn of_server(server: &str) -> Self {
+        let options = AgentOptions {
+            network: Network::Egress,
+            servers: vec![server.to_owned()],
+            ..AgentOptions::default()
+        };
+        Self::with_options(options, IMAGE, busybox_root)
+    }
+
     fn with(network: Network, name: &str, fill: impl FnOnce(&Path)) -> Self {
+        let options = AgentOptions {
+            network,
+            ..AgentOptions::default()
+        };
+        Self::with_options(options, name, fill)
+    }
+
+    fn with_options(options: AgentOptions, name: &str, fill: impl FnOnce(&Path)) -> Self {
         // On a disk: overlayfs does not take every file system for a writable layer.
         let dir = tempfile::tempdir_in("/var/tmp").expect("a directory");
         let root = tempfile::tempdir_in("/var/tmp").expect("a directory");
@@ -130,10 +148,6 @@ impl Machine {
             id: AgentId::new(Uuid::from_u128(7)),
             name: "test machine".into(),
             slots: Some(2),
-        };
-        let options = AgentOptions {
-            network,
-            ..AgentOptions::default()
         };
         let server = Server::new(dir.path().join("agent"));
         let agent = Agent::with_options(config, options, Arc::clone(&server) as Arc<_>).expect("an agent");
@@ -203,6 +217,7 @@ pub(crate) fn job(number: u128, steps: Vec<StepSpec>) -> Assignment {
         steps,
         source: None,
         run_time_ms: 600_000,
+        egress: EgressPolicy::Allow,
     };
     Assignment {
         lease: Lease {

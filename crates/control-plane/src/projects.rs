@@ -1,7 +1,7 @@
 //! Projects: making them, their keys, their secret variables.
 
 use airlock_domain::limits::ENV_VALUE_BYTES;
-use airlock_domain::{EnvName, OrgId, ProjectId, ProjectSlug, Secret};
+use airlock_domain::{EgressPolicy, EnvName, OrgId, ProjectId, ProjectSlug, Secret};
 use airlock_driver_interfaces::rows::{EnvironmentRow, ProjectRow, RepositoryKeyRow};
 use airlock_driver_interfaces::{PublicKeyInfo, SealingContext};
 
@@ -165,6 +165,29 @@ impl ControlPlane {
         }
         self.audit("secret.remove", &actor.name, &format!("{slug} {name}"))
             .await
+    }
+
+    /// Sets what a project's jobs may reach outside; slices that start from now on get it.
+    pub async fn set_egress_policy(
+        &self,
+        slug: &ProjectSlug,
+        policy: &EgressPolicy,
+        actor: &Actor,
+    ) -> Result<(), UseCaseError> {
+        let project = self.project_named(slug).await?;
+        self.store().put_egress(project.id, policy, self.now()).await?;
+        let what = match policy {
+            EgressPolicy::Allow | EgressPolicy::Deny => policy.word().to_owned(),
+            EgressPolicy::List(entries) => format!("a list of {}", entries.len()),
+        };
+        self.audit("project.egress", &actor.name, &format!("{slug} {what}"))
+            .await
+    }
+
+    /// What a project's jobs may reach outside.
+    pub async fn egress_policy(&self, slug: &ProjectSlug) -> Result<EgressPolicy, UseCaseError> {
+        let project = self.project_named(slug).await?;
+        Ok(self.store().egress(project.id).await?)
     }
 
     /// The names of a project's secret variables. Values are never given back.

@@ -107,6 +107,7 @@ impl ControlPlane {
             steps,
             source,
             run_time_ms: JOB_RUN_TIME_MS,
+            egress: self.store().egress(project.id).await?,
         })
     }
 

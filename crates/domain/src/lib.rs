@@ -7,6 +7,7 @@ pub mod bytes;
 pub mod cache_key;
 pub mod cron;
 pub mod duration;
+pub mod egress;
 pub mod environment;
 pub mod events;
 pub mod explanation;
@@ -21,6 +22,7 @@ pub mod state;
 pub mod time;
 pub mod trust;
 
+pub use egress::{EgressEntry, EgressPolicy};
 pub use ids::{AgentId, ArtifactId, DeliveryId, JobId, OrgId, PipelineId, ProjectId, SandboxId, WorkflowId};
 pub use names::{
     BranchName, CommitSha, ContextName, EnvName, ImageName, JobName, NameError, OrbDigest, OrbName, OrgName,

@@ -26,5 +26,8 @@ pub const STOP_GRACE_MS: u64 = 10_000;
 pub const LOG_CHUNK_BYTES: usize = 64 * 1024;
 /// Size of one config file.
 pub const CONFIG_BYTES: usize = 5 * 1024 * 1024;
+/// Entries of a list of what jobs may reach: each becomes one in the packet filter or is compared with every name a job
+/// looks up, and a longer list is nobody's intent.
+pub const EGRESS_LIST_ENTRIES: usize = 500;
 /// Text of one orb: the largest published ones have a few hundred kB, and a registry holds every version for ever.
 pub const ORB_BYTES: usize = 1024 * 1024;

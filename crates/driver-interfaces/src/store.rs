@@ -5,7 +5,7 @@ use airlock_domain::explanation::Explanation;
 use airlock_domain::plan::Platform;
 use airlock_domain::state::{PipelineState, Workflow};
 use airlock_domain::{
-    AgentId, EnvName, JobId, OrgName, PipelineId, ProjectId, ProjectSlug, Timestamp, WorkflowId,
+    AgentId, EgressPolicy, EnvName, JobId, OrgName, PipelineId, ProjectId, ProjectSlug, Timestamp, WorkflowId,
 };
 use async_trait::async_trait;
 
@@ -42,6 +42,15 @@ pub trait Projects: Send + Sync {
     async fn put_environment(&self, row: &EnvironmentRow) -> Result<(), StoreError>;
     /// Removes a variable; whether there was one.
     async fn remove_environment(&self, project: ProjectId, name: &EnvName) -> Result<bool, StoreError>;
+    /// Sets what a project's jobs may reach outside.
+    async fn put_egress(
+        &self,
+        project: ProjectId,
+        policy: &EgressPolicy,
+        at: Timestamp,
+    ) -> Result<(), StoreError>;
+    /// What a project's jobs may reach outside; `allow` where nothing was set.
+    async fn egress(&self, project: ProjectId) -> Result<EgressPolicy, StoreError>;
     /// A project's variables, by name.
     async fn environment(&self, project: ProjectId) -> Result<Vec<EnvironmentRow>, StoreError>;
 }

@@ -52,6 +52,7 @@ impl Launcher {
             id_ranges,
             network,
             outside,
+            name_servers,
             disks,
             observer,
             assembly,
@@ -75,7 +76,7 @@ impl Launcher {
         let disks = open_disks(disks.as_deref());
         let network = if network {
             record::write_network(&state_dir).map_err(step)?;
-            Some(JobNetwork::create(&tag, &outside)?)
+            Some(JobNetwork::create(&tag, &outside, name_servers)?)
         } else {
             None
         };

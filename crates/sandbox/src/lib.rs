@@ -60,7 +60,7 @@ pub use in_root::{InRootEntry, InRootKind, InRootStat};
 pub use launcher::{Launcher, LauncherOptions};
 pub use leaks::{Leak, LeakKind, LeakReport, Place, find_leaks, repair_leaks};
 pub use limits::{DEFAULT_ID_BASE, IDS_PER_SANDBOX};
-pub use net::{BlockError, Flow, Flows, Ipv4Block, Outside, Verdict};
+pub use net::{BlockError, Flow, Flows, Ipv4Block, NameRule, Outside, Verdict};
 pub use overlay::Assembly;
 pub use reap::reap_leftovers;
 pub use record::Stage;

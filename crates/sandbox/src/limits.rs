@@ -132,3 +132,30 @@ pub(crate) const WARM_RETRY_LONGEST: Duration = Duration::from_mins(2);
 
 /// How often waiting sandboxes are looked at: whether their image is still there and anybody still asks for them.
 pub(crate) const WARM_LOOK: Duration = Duration::from_secs(5);
+
+/// Questions of one sandbox to the name server that are under way: what an installer with many mirrors asks at once.
+pub(crate) const LOOKUPS_AT_ONCE: usize = 64;
+
+/// How long one name server may take to answer; a C library gives up after 5 s.
+pub(crate) const LOOKUP_TRY_MILLIS: u64 = 2000;
+
+/// How often all name servers are asked.
+pub(crate) const LOOKUP_ROUNDS: usize = 2;
+
+/// Stack of a thread that looks up a name: it reads and writes one message.
+pub(crate) const LOOKUP_STACK_BYTES: usize = 512 * 1024;
+
+/// How long who asks by TCP may be silent.
+pub(crate) const LOOKUP_IDLE_SECONDS: u64 = 10;
+
+/// Least time an address stays open that a name led to: programs connect some time after they asked.
+pub(crate) const LOOKUP_LEAST_SECONDS: u64 = 60;
+
+/// Most time: whoever uses a name for longer asks again.
+pub(crate) const LOOKUP_MOST_SECONDS: u64 = 86_400;
+
+/// Addresses that names open to one sandbox: more than any installer meets.
+pub(crate) const LOOKUP_ADDRESSES: usize = 16_384;
+
+/// Looks at a device that is about to pass packets, with pauses between: a loaded machine takes milliseconds.
+pub(crate) const LINK_LOOKS: u32 = 500;

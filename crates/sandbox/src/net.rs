@@ -10,7 +10,10 @@
 mod block;
 mod filter;
 mod forwarding;
+mod gate;
 mod ledger;
+pub(crate) mod links;
+mod lookup;
 pub(crate) mod netlink;
 mod resolvers;
 mod rules;
@@ -19,15 +22,18 @@ mod tracked;
 
 use std::fs;
 use std::io;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Arc;
 
 pub use self::block::{BlockError, Ipv4Block};
 use self::filter::{Change, Element, Filter};
 use self::forwarding::Forwarding;
+use self::gate::Gate;
 use self::ledger::Ledger;
 pub use self::ledger::{Flow, Flows, Verdict};
+pub use self::lookup::NameRule;
+use self::lookup::{Door, Lookup};
 use self::netlink::Netlink;
 use self::resolvers::Resolvers;
 use self::subnet::Subnet;
@@ -78,9 +84,8 @@ pub(crate) struct JobNetwork {
     subnet: Subnet,
     slots: Slots,
     resolvers: Resolvers,
-    filter: Mutex<Filter>,
-    /// `None` where the kernel cannot tell of connections.
-    ledger: Option<Ledger>,
+    gate: Arc<Gate>,
+    lookup: Lookup,
     /// Whether the host's kernel has IPv6, which then has to be kept off the ports.
     ipv6: bool,
     _forwarding: Vec<Forwarding>,
@@ -94,6 +99,9 @@ pub(crate) struct Place {
     elements: Vec<Element>,
 }
 
+/// The number that no slot has.
+const BRIDGE: u32 = 1;
+
 /// Hardware addresses: locally administered, told apart by launcher and slot.
 #[derive(Debug, Clone, Copy)]
 struct Hardware {
@@ -101,7 +109,7 @@ struct Hardware {
 }
 
 impl Hardware {
-    /// Number 1 is the bridge.
+    /// Number [`BRIDGE`] is the bridge.
     fn of(self, slot: u32) -> [u8; 6] {
         let [_, a, b, c] = self.seed.to_be_bytes();
         let [.., high, low] = slot.to_be_bytes();
@@ -110,8 +118,13 @@ impl Hardware {
 }
 
 impl JobNetwork {
-    /// Makes bridge and rules; `tag` is a few characters that differ between state directories.
-    pub(crate) fn create(tag: &str, outside: &Outside) -> Result<Self, LauncherError> {
+    /// Makes bridge and rules; `tag` is a few characters that differ between state directories. Names are looked up at
+    /// `servers`, or where the host itself does.
+    pub(crate) fn create(
+        tag: &str,
+        outside: &Outside,
+        servers: Option<Vec<SocketAddr>>,
+    ) -> Result<Self, LauncherError> {
         let step = |Failure { doing, source }| LauncherError::Step { doing, source };
         let names = Names::new(tag);
         let resolvers = Resolvers::of_this_host();
@@ -121,9 +134,16 @@ impl JobNetwork {
         let hardware = Hardware { seed };
         let subnet = Subnet::choose(&routes, seed).ok_or(LauncherError::NoFreeNetwork)?;
         // A kernel without it runs jobs all the same; their record then says that it is not complete.
-        let (ledger, log_group) = Ledger::open().ok().unzip();
+        let (ledger, log_group) = Ledger::open(subnet.gateway()).ok().unzip();
+        let door = Door::bind(subnet.gateway())
+            .doing(|| "opening the sockets of the jobs' name server")
+            .map_err(step)?;
+        let ports = door
+            .ports()
+            .doing(|| "reading the ports of the jobs' name server")
+            .map_err(step)?;
         // The rules are there before the first packet can be.
-        rules::load(&rules::text(&names, subnet, &resolvers, outside, log_group))?;
+        rules::load(&rules::text(&names, subnet, ports, outside, log_group))?;
         // The switch is there since the rules are, and counts what begins from now on.
         let _bytes_stay_zero_without = fs::write("/proc/sys/net/netfilter/nf_conntrack_acct", "1");
         let filter = Filter::open(&names.table)
@@ -133,14 +153,19 @@ impl JobNetwork {
         let devices = forwarding::ways_out(&routes, &outside.opened);
         let forwarding = devices.iter().chain([&names.bridge]);
         let forwarding: Result<_, Failure> = forwarding.map(|device| Forwarding::hold(device)).collect();
+        let gate = Arc::new(Gate::new(names.table.clone(), filter, ledger));
+        let servers = servers.unwrap_or_else(|| resolvers.servers().to_owned());
+        let lookup = Lookup::start(door, servers, outside.clone(), Arc::clone(&gate))
+            .doing(|| "starting the jobs' name server")
+            .map_err(step)?;
         Ok(Self {
             bridge,
             hardware,
             subnet,
             slots: Slots::new(Subnet::slots()),
             resolvers,
-            filter: Mutex::new(filter),
-            ledger,
+            gate,
+            lookup,
             ipv6: Path::new("/proc/sys/net/ipv6").exists(),
             _forwarding: forwarding.map_err(step)?,
             names,
@@ -161,6 +186,7 @@ impl JobNetwork {
             address,
             prefix: subnet::PREFIX,
             gateway: self.subnet.gateway(),
+            gateway_hardware: self.hardware.of(BRIDGE),
             ipv6: self.ipv6,
         };
         let mut elements = vec![Element::place(&link.host_name, hardware, address)];
@@ -169,13 +195,14 @@ impl JobNetwork {
             Network::Listed | Network::None => {}
         }
         let additions: Vec<_> = elements.iter().map(|element| (Change::Add, element)).collect();
-        if let Err(failure) = self.change(&additions) {
+        if let Err(failure) = self.gate.change(&additions) {
             self.slots.give_back(slot);
             return Err(failure);
         }
-        if let Some(ledger) = &self.ledger {
+        if let Some(ledger) = &self.gate.ledger {
             ledger.begin(address);
         }
+        self.lookup.begin(address, network == Network::Egress);
         let place = Place {
             slot,
             address,
@@ -186,24 +213,30 @@ impl JobNetwork {
 
     /// Lets a sandbox with a list reach these blocks, too.
     pub(crate) fn open_blocks(&self, place: &mut Place, blocks: &[Ipv4Block]) -> Result<(), Failure> {
-        let elements = blocks.iter().map(|block| Element::listed(place.address, *block));
+        let widest = block::widest(blocks);
+        let elements = widest.iter().map(|block| Element::listed(place.address, *block));
         let elements: Vec<_> = elements.collect();
         let additions: Vec<_> = elements.iter().map(|element| (Change::Add, element)).collect();
-        self.change(&additions)?;
+        self.gate.change(&additions)?;
         place.elements.extend(elements);
         Ok(())
     }
 
+    /// Lets a sandbox with a list look up these names, and reach the addresses they lead to.
+    pub(crate) fn open_names(&self, place: &Place, names: &[NameRule]) {
+        self.lookup.allow(place.address, names);
+    }
+
     /// Counts what begins from now on to another mark.
     pub(crate) fn mark(&self, place: &Place, mark: u32) {
-        if let Some(ledger) = &self.ledger {
+        if let Some(ledger) = &self.gate.ledger {
             ledger.mark(place.address, mark);
         }
     }
 
     /// Who the sandbox in this place spoke to.
     pub(crate) fn flows(&self, place: &Place) -> Flows {
-        self.ledger.as_ref().map_or_else(
+        self.gate.ledger.as_ref().map_or_else(
             || Flows {
                 incomplete: true,
                 ..Flows::default()
@@ -220,26 +253,22 @@ impl JobNetwork {
             .iter()
             .map(|element| (Change::Delete, element))
             .collect();
-        let closed = self.change(&deletions).is_ok();
+        // First of all, so that no answer under way opens anything any more.
+        let unnamed = self.lookup.end(place.address).is_ok();
+        let closed = self.gate.change(&deletions).is_ok();
         let forgotten = self
+            .gate
             .ledger
             .as_ref()
             .is_none_or(|ledger| ledger.end(place.address).is_ok());
-        if closed && forgotten {
+        if unnamed && closed && forgotten {
             self.slots.give_back(place.slot);
         }
     }
 
-    fn change(&self, changes: &[(Change, &Element)]) -> Result<(), Failure> {
-        let mut filter = self.filter.lock().unwrap_or_else(PoisonError::into_inner);
-        filter
-            .apply(changes)
-            .doing(|| format!("changing the sets of the table {}", self.names.table))
-    }
-
-    /// What `/etc/resolv.conf` says in a sandbox with egress.
-    pub(crate) fn resolv_conf(&self) -> &str {
-        self.resolvers.text()
+    /// What `/etc/resolv.conf` says in a sandbox with network.
+    pub(crate) fn resolv_conf(&self) -> String {
+        self.resolvers.text(self.subnet.gateway())
     }
 }
 
@@ -254,7 +283,7 @@ fn make_bridge(names: &Names, subnet: Subnet, hardware: Hardware) -> Result<u32,
     let name = &names.bridge;
     let mut netlink = Netlink::open().doing(|| "opening a netlink socket")?;
     netlink
-        .add_bridge(name, hardware.of(1))
+        .add_bridge(name, hardware.of(BRIDGE))
         .doing(|| format!("making the bridge {name}"))?;
     let index = netlink
         .index_of(name)

@@ -13,7 +13,7 @@ use crate::failure::{Doing, Failure};
 use crate::file_lock::FileLock;
 use crate::launcher::{Shared, in_request, make_writable, on_host};
 use crate::limits::{DEATH_MILLIS, MAX_LAYERS};
-use crate::net::{Flows, Ipv4Block, Place};
+use crate::net::{Flows, Ipv4Block, NameRule, Place};
 use crate::overlay::UPPER;
 use crate::record::{Record, Stage};
 use crate::sample::{Gauges, Sample};
@@ -138,6 +138,14 @@ impl Sandbox {
                 doing,
                 source,
             })
+    }
+
+    /// Lets a sandbox with [`crate::Network::Listed`] look up these names and reach the addresses they lead to, each for
+    /// as long as the answer that led there is true. What is closed to every sandbox stays closed.
+    pub fn open_names(&self, names: &[NameRule]) {
+        if let (Some(place), Some(network)) = (&self.lent.place, &self.lent.shared.network) {
+            network.open_names(place, names);
+        }
     }
 
     /// Connections that begin from now on are counted to `mark`, a number that means something to the caller.

@@ -68,7 +68,7 @@ pub enum Network {
     None,
     /// The outside through the host's address; never the host itself, other sandboxes, private or link-local addresses.
     Egress,
-    /// Of the same, only what [`crate::Sandbox::open_blocks`] opens.
+    /// Of the same, only what [`crate::Sandbox::open_blocks`] and [`crate::Sandbox::open_names`] open.
     Listed,
 }
 

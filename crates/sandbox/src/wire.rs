@@ -72,6 +72,8 @@ pub(crate) struct Link {
     pub(crate) address: Ipv4Addr,
     pub(crate) prefix: u8,
     pub(crate) gateway: Ipv4Addr,
+    /// Hardware address of the bridge, which has the gateway's address.
+    pub(crate) gateway_hardware: [u8; 6],
     /// Whether the host's kernel has IPv6.
     pub(crate) ipv6: bool,
 }

@@ -13,6 +13,7 @@ mod leftovers;
 #[path = "../src/zygote/lids.rs"]
 mod lids;
 mod limits;
+mod names;
 mod network;
 mod network_matrix;
 mod probes;

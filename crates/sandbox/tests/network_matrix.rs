@@ -53,7 +53,9 @@ fn no_port_of_the_host_is_open_to_a_job() {
     world.host.ip("addr add 192.0.2.9/32 dev lo");
     let addresses = [gateway.as_str(), "203.0.113.2", "192.0.2.9"];
     for address in addresses {
-        assert_eq!(open_ports(&mut a, address), [0_u64; 0], "{address}");
+        // The jobs' name server is there, and nowhere else.
+        let names: &[u64] = if address == gateway { &[53] } else { &[] };
+        assert_eq!(open_ports(&mut a, address), names, "{address}");
         a.ask(&json!({ "do": "knock", "address": address }));
     }
     // IPv6: the job has no address, no route and no way to get either; the host's own are nevertheless tried.
@@ -63,7 +65,13 @@ fn no_port_of_the_host_is_open_to_a_job() {
     assert!(world.host.reaches("[2001:db8::2]:80"), "the control of IPv6");
 
     flush_rules(&world);
-    assert_eq!(open_ports(&mut a, &gateway), [80], "the rules close it");
+    let open = open_ports(&mut a, &gateway);
+    assert!(open.contains(&80), "the rules close it: {open:?}");
+    assert_eq!(
+        open.len(),
+        2,
+        "and whatever port the name server has itself: {open:?}"
+    );
     for address in addresses {
         assert!(reaches(&mut a, address), "the rules close {address}");
     }
@@ -210,6 +218,34 @@ fn the_hosts_end_of_a_port_has_no_address() {
     assert!(addresses.contains("up0"), "the control: the uplink has one");
     for device in world.host.devices_of_ours() {
         assert!(!addresses.contains(&device), "{addresses}");
+    }
+}
+
+#[test]
+fn the_first_packet_of_a_sandbox_finds_its_way() {
+    let world = World::new();
+    for round in 0..10 {
+        let mut a = world.start(&format!("round-{round}"));
+        // The state of both ends when the start has returned: what is sent before is dropped, and sent again a second
+        // later.
+        let said = world.host.within(|| {
+            let output = Command::new("bridge").args(["-d", "link", "show"]).output();
+            String::from_utf8_lossy(&output.expect("bridge").stdout).into_owned()
+        });
+        assert!(
+            said.contains("LOWER_UP") && said.contains("state forwarding"),
+            "{said}"
+        );
+        assert!(!said.contains("state disabled"), "{said}");
+        assert_eq!(a.output("cat /sys/class/net/eth0/operstate"), "up");
+        let gateway = gateway(&mut a);
+        let known = a.output("ip neigh show dev eth0");
+        assert!(
+            known.contains(&gateway) && known.contains("PERMANENT"),
+            "nobody is asked who the gateway is: {known}"
+        );
+        assert!(reaches(&mut a, "203.0.113.1"));
+        a.sandbox.destroy().expect("a clean end");
     }
 }
 

@@ -46,6 +46,11 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         name: "platforms",
         sql: include_str!("migrations/sqlite/0005_platforms.sql"),
     },
+    Migration {
+        version: 6,
+        name: "egress policies",
+        sql: include_str!("migrations/sqlite/0006_egress_policies.sql"),
+    },
 ];
 
 /// Runs what is missing. Safe when several processes open the same database at once.

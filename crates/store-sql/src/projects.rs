@@ -1,6 +1,6 @@
 //! Organisations, projects, their keys and sealed variables. Runs inside transactions that `store` opens.
 
-use airlock_domain::{EnvName, OrgId, OrgName, ProjectId, ProjectSlug};
+use airlock_domain::{EgressPolicy, EnvName, OrgId, OrgName, ProjectId, ProjectSlug, Timestamp};
 use airlock_driver_interfaces::rows::{EnvironmentRow, ProjectRow, RepositoryKeyRow};
 use airlock_driver_interfaces::{Sealed, StoreError};
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
@@ -185,6 +185,45 @@ pub(crate) async fn variables(
             })
         })
         .collect()
+}
+
+pub(crate) async fn put_egress(
+    c: &mut SqliteConnection,
+    project: ProjectId,
+    policy: &EgressPolicy,
+    at: Timestamp,
+) -> Result<(), StoreError> {
+    let text = serde_json::to_string(policy).map_err(|error| {
+        failed(
+            format_args!("writing the egress policy of project {project}"),
+            error,
+        )
+    })?;
+    sqlx::query(sql::PUT_EGRESS)
+        .bind(project.to_string())
+        .bind(text)
+        .bind(at.as_millis())
+        .execute(c)
+        .await
+        .map_err(|error| not_written("the egress policy", format_args!("the project {project}"), &error))?;
+    Ok(())
+}
+
+pub(crate) async fn egress(c: &mut SqliteConnection, project: ProjectId) -> Result<EgressPolicy, StoreError> {
+    let row = sqlx::query(sql::EGRESS)
+        .bind(project.to_string())
+        .fetch_optional(c)
+        .await
+        .map_err(|error| {
+            failed(
+                format_args!("reading the egress policy of project {project}"),
+                error,
+            )
+        })?;
+    match row {
+        Some(row) => Fields::new("an egress policy", &row).json("policy"),
+        None => Ok(EgressPolicy::Allow),
+    }
 }
 
 fn project(row: &SqliteRow) -> Result<ProjectRow, StoreError> {

@@ -5,8 +5,8 @@ use airlock_domain::explanation::Explanation;
 use airlock_domain::plan::Platform;
 use airlock_domain::state::{PipelineState, Workflow};
 use airlock_domain::{
-    AgentId, EnvName, JobId, OrbDigest, OrbName, OrbVersion, OrgName, PipelineId, ProjectId, ProjectSlug,
-    Timestamp, WorkflowId,
+    AgentId, EgressPolicy, EnvName, JobId, OrbDigest, OrbName, OrbVersion, OrgName, PipelineId, ProjectId,
+    ProjectSlug, Timestamp, WorkflowId,
 };
 use airlock_driver_interfaces::StoreError;
 use airlock_driver_interfaces::orbs::{AddedOrb, FetchedOrb, NewOrb, OrbConflict, OrbRow, Orbs, PipelineOrb};
@@ -77,6 +77,20 @@ impl Projects for SqliteStore {
     async fn remove_environment(&self, project: ProjectId, name: &EnvName) -> Result<bool, StoreError> {
         let name = name.clone();
         write!(self, c => projects::remove_variable(c, project, &name))
+    }
+
+    async fn put_egress(
+        &self,
+        project: ProjectId,
+        policy: &EgressPolicy,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        let policy = policy.clone();
+        write!(self, c => projects::put_egress(c, project, &policy, at))
+    }
+
+    async fn egress(&self, project: ProjectId) -> Result<EgressPolicy, StoreError> {
+        read!(self, c => projects::egress(c, project))
     }
 
     async fn environment(&self, project: ProjectId) -> Result<Vec<EnvironmentRow>, StoreError> {

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
-use airlock_agent::{Agent, AgentConfig, ArtifactBody, HttpsLink, LinkError, ServerLink};
+use airlock_agent::{Agent, AgentConfig, AgentOptions, ArtifactBody, HttpsLink, LinkError, ServerLink};
 use airlock_agent_protocol::{
     ArtifactHeader, ArtifactStored, ClaimReply, ClaimRequest, FinishRequest, Heartbeat, HeartbeatReply,
     LogAck, LogHeader, StepReport,
@@ -54,7 +54,12 @@ pub(crate) async fn serve(
         name: rustix::system::uname().nodename().to_string_lossy().into_owned(),
         slots,
     };
-    let agent = Agent::new(config, Arc::<Renewable>::clone(&link)).context("starting the agent")?;
+    let options = AgentOptions {
+        servers: vec![server.url.clone(), server.ssh.clone()],
+        ..AgentOptions::default()
+    };
+    let agent =
+        Agent::with_options(config, options, Arc::<Renewable>::clone(&link)).context("starting the agent")?;
     ready();
     let renew = async {
         loop {

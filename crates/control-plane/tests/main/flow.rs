@@ -451,6 +451,7 @@ jobs: {build: {docker: [{image: airlock/base}], steps: [{run: x}]}}
     );
     let entry = airlock_agent_protocol::EgressEntry {
         step: 1,
+        name: None,
         address: [192, 0, 2, 1].into(),
         port: 443,
         protocol: 6,

@@ -62,6 +62,7 @@ cases! {
         projects_and_organisations_are_listed_by_name,
         a_repository_key_is_put_and_replaced,
         variables_are_set_replaced_and_removed,
+        a_project_has_one_egress_policy,
         what_belongs_to_no_project_is_refused,
     }
     pipelines {

@@ -411,6 +411,7 @@ fn spoke_to() -> EgressReport {
     let entry = |address: [u8; 4], port, verdict| EgressEntry {
         step: 1,
         address: address.into(),
+        name: (port == 443).then(|| "registry.example.com".to_owned()),
         port,
         protocol: 6,
         verdict,

@@ -144,7 +144,7 @@ fn build(
     shared.cgroups.create(id, &spec.limits).map_err(step)?;
     let layers = image_layers(&spec.layers);
     let resolv_conf = match (&link, &shared.network) {
-        (Some(_), Some(network)) => network.resolv_conf().to_owned(),
+        (Some(_), Some(network)) => network.resolv_conf(),
         _ => "# this job has no network\n".to_owned(),
     };
     let request = StartRequest {

@@ -1,5 +1,6 @@
 //! What a launcher can be told, and which of it cannot work. Plain data; `launcher` acts on it.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use crate::errors::LauncherError;
@@ -22,6 +23,8 @@ pub struct LauncherOptions {
     pub network: bool,
     /// What of the outside is closed to jobs.
     pub outside: Outside,
+    /// Where names are looked up for jobs; `None` for where the host itself does.
+    pub name_servers: Option<Vec<SocketAddr>>,
     /// Where disks of sandboxes are made ahead, on the same file system as the work directories; `None` for sandboxes
     /// without disks of their own.
     pub disks: Option<PathBuf>,
@@ -42,6 +45,7 @@ impl LauncherOptions {
             id_ranges: 64,
             network: true,
             outside: Outside::default(),
+            name_servers: None,
             disks: None,
             observer: None,
             assembly: None,

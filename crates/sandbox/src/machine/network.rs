@@ -4,7 +4,8 @@
 use std::io;
 use std::net::Ipv4Addr;
 
-use crate::net::netlink::{LOOPBACK, Netlink};
+use crate::net::links::LOOPBACK;
+use crate::net::netlink::Netlink;
 
 /// The guest.
 pub const GUEST_ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 15);

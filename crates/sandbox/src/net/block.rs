@@ -76,6 +76,20 @@ impl Ipv4Block {
     }
 }
 
+/// The same addresses without blocks that lie in others: the packet filter refuses those.
+pub(super) fn widest(blocks: &[Ipv4Block]) -> Vec<Ipv4Block> {
+    let mut sorted = blocks.to_vec();
+    // A block comes before those that lie in it.
+    sorted.sort_unstable_by_key(|block| (block.base, block.prefix));
+    let mut kept: Vec<Ipv4Block> = Vec::new();
+    for block in sorted {
+        if kept.last().is_none_or(|last| !last.overlaps(block)) {
+            kept.push(block);
+        }
+    }
+    kept
+}
+
 impl fmt::Display for Ipv4Block {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.prefix == 32 {
@@ -162,6 +176,23 @@ mod tests {
         ] {
             assert!(said(text).contains("write 192.0.2.7"), "{text}");
         }
+    }
+
+    #[test]
+    fn blocks_in_others_are_left_out() {
+        let blocks = [
+            "192.0.2.7",
+            "192.0.2.0/24",
+            "198.51.100.1",
+            "192.0.2.0/25",
+            "198.51.100.1",
+            "203.0.113.0/24",
+        ];
+        let widest: Vec<String> = super::widest(&blocks.map(block))
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        assert_eq!(widest, ["192.0.2.0/24", "198.51.100.1", "203.0.113.0/24"]);
     }
 
     #[test]

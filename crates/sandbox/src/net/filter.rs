@@ -3,6 +3,7 @@
 
 use std::io;
 use std::net::Ipv4Addr;
+use std::time::Duration;
 
 use super::block::Ipv4Block;
 use super::netlink::{Netlink, Request, text};
@@ -20,6 +21,7 @@ const LIST_SET: u16 = 2;
 const LIST_ELEMENTS: u16 = 3;
 const LIST_ELEMENT: u16 = 1;
 const ELEMENT_KEY: u16 = 1;
+const ELEMENT_TIMEOUT: u16 = 4;
 const ELEMENT_KEY_END: u16 = 10;
 const DATA_VALUE: u16 = 1;
 const NESTED: u16 = 0x8000;
@@ -48,6 +50,8 @@ pub(super) struct Element {
     key: Vec<u8>,
     /// The upper end, in sets of ranges.
     end: Option<Vec<u8>>,
+    /// How long it stays by itself, in sets of such.
+    lives: Option<Duration>,
 }
 
 impl Element {
@@ -75,12 +79,21 @@ impl Element {
         }
     }
 
+    /// An address that a job on a list was told of.
+    pub(super) fn named(job: Ipv4Addr, address: Ipv4Addr, lives: Option<Duration>) -> Self {
+        Self {
+            lives,
+            ..Self::keyed(Family::Inet, "named", both(job, address))
+        }
+    }
+
     fn keyed(family: Family, set: &'static str, key: Vec<u8>) -> Self {
         Self {
             family,
             set,
             key,
             end: None,
+            lives: None,
         }
     }
 }
@@ -154,6 +167,10 @@ impl Filter {
                     let mut one = key(one, ELEMENT_KEY, &element.key);
                     if let Some(end) = &element.end {
                         one = key(one, ELEMENT_KEY_END, end);
+                    }
+                    if let (Change::Add, Some(lives)) = (change, element.lives) {
+                        let millis = u64::try_from(lives.as_millis()).unwrap_or(u64::MAX);
+                        one = one.attribute(ELEMENT_TIMEOUT, &millis.to_be_bytes());
                     }
                     one
                 })

@@ -5,7 +5,9 @@
 //! then, so that a count never depends on when that thread came to run. Called by `net`; it refuses nothing and
 //! changes nothing but the tracking entries of an address that is about to be lent again.
 
-use std::collections::{BTreeMap, HashMap};
+mod book;
+
+use std::collections::HashMap;
 use std::io;
 use std::net::Ipv4Addr;
 use std::os::fd::OwnedFd;
@@ -15,149 +17,11 @@ use std::thread::JoinHandle;
 use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
 use rustix::net::{RecvFlags, recv};
 
+use self::book::{Book, NAMES_PORT, UDP};
+pub use self::book::{Flow, Flows, Verdict};
 use super::netlink::{Netlink, messages};
-use super::tracked::{self, Connection};
-use crate::limits::{LEDGER_CONNECTIONS, LEDGER_ENTRIES, LEDGER_QUEUE_BYTES};
-
-/// What became of a connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Verdict {
-    /// It was let through.
-    Allowed,
-    /// It was not.
-    Refused,
-}
-
-/// Connections to one place, counted together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Flow {
-    /// The mark that was set when they began.
-    pub mark: u32,
-    /// Number of the protocol as in an IPv4 header: 6 is TCP, 17 UDP, 1 ICMP.
-    pub protocol: u8,
-    /// Where to.
-    pub address: Ipv4Addr,
-    /// Port there; 0 for protocols without.
-    pub port: u16,
-    /// What became of them.
-    pub verdict: Verdict,
-    /// How many; for refused ones, packets.
-    pub connections: u64,
-    /// Bytes sent, headers included.
-    pub bytes_out: u64,
-    /// Bytes that came back.
-    pub bytes_in: u64,
-}
-
-/// All that is known of one sandbox's connections.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Flows {
-    /// By mark, address, port and protocol.
-    pub flows: Vec<Flow>,
-    /// Connections that are not in the list, because it is full.
-    pub beyond: u64,
-    /// Whether some are missing: the kernel spoke faster than it was listened to, or this host cannot record them.
-    pub incomplete: bool,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Key {
-    mark: u32,
-    address: Ipv4Addr,
-    port: u16,
-    protocol: u8,
-    verdict: Verdict,
-}
-
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Counts {
-    connections: u64,
-    bytes_out: u64,
-    bytes_in: u64,
-}
-
-/// What is counted for one sandbox.
-#[derive(Debug, Default)]
-struct Book {
-    mark: u32,
-    entries: BTreeMap<Key, Counts>,
-    /// The mark each connection that still exists began at.
-    live: HashMap<Connection, u32>,
-    beyond: u64,
-    incomplete: bool,
-}
-
-impl Book {
-    fn entry(&mut self, connection: &Connection, mark: u32, verdict: Verdict) -> Option<&mut Counts> {
-        let key = Key {
-            mark,
-            address: connection.destination,
-            port: connection.port,
-            protocol: connection.protocol,
-            verdict,
-        };
-        if self.entries.len() >= LEDGER_ENTRIES && !self.entries.contains_key(&key) {
-            return None;
-        }
-        Some(self.entries.entry(key).or_default())
-    }
-
-    fn begins(&mut self, connection: Connection, verdict: Verdict) {
-        match self.entry(&connection, self.mark, verdict) {
-            Some(counts) => counts.connections += 1,
-            None => self.beyond += 1,
-        }
-        if verdict == Verdict::Allowed {
-            if self.live.len() < LEDGER_CONNECTIONS {
-                self.live.insert(connection, self.mark);
-            } else {
-                // It is counted, and its bytes never will be.
-                self.incomplete = true;
-            }
-        }
-    }
-
-    fn counted(&mut self, connection: &Connection, mark: u32, (sent, received): (u64, u64)) {
-        if let Some(counts) = self.entry(connection, mark, Verdict::Allowed) {
-            counts.bytes_out += sent;
-            counts.bytes_in += received;
-        }
-    }
-
-    fn ends(&mut self, connection: &Connection, bytes: (u64, u64)) {
-        if let Some(mark) = self.live.remove(connection) {
-            self.counted(connection, mark, bytes);
-        }
-    }
-
-    /// The counts, with those of connections that still exist.
-    fn snapshot(&self, existing: &[(Connection, (u64, u64))]) -> Flows {
-        let mut book = Self {
-            entries: self.entries.clone(),
-            ..Self::default()
-        };
-        for (connection, bytes) in existing {
-            if let Some(mark) = self.live.get(connection) {
-                book.counted(connection, *mark, *bytes);
-            }
-        }
-        let flows = book.entries.into_iter().map(|(key, counts)| Flow {
-            mark: key.mark,
-            protocol: key.protocol,
-            address: key.address,
-            port: key.port,
-            verdict: key.verdict,
-            connections: counts.connections,
-            bytes_out: counts.bytes_out,
-            bytes_in: counts.bytes_in,
-        });
-        Flows {
-            flows: flows.collect(),
-            beyond: self.beyond,
-            incomplete: self.incomplete,
-        }
-    }
-}
+use super::tracked;
+use crate::limits::LEDGER_QUEUE_BYTES;
 
 /// The books of one launcher's sandboxes.
 #[derive(Debug)]
@@ -169,6 +33,8 @@ pub(super) struct Ledger {
 
 #[derive(Debug)]
 struct Shared {
+    /// The jobs' own name server: asking it is no connection to anybody.
+    names: Ipv4Addr,
     tracked: OwnedFd,
     refused: OwnedFd,
     books: Mutex<HashMap<Ipv4Addr, Book>>,
@@ -177,8 +43,9 @@ struct Shared {
 }
 
 impl Ledger {
-    /// Begins to listen; also answers the log group that refused packets are to be sent to.
-    pub(super) fn open() -> io::Result<(Self, u16)> {
+    /// Begins to listen; also answers the log group that refused packets are to be sent to. `names` is where jobs find
+    /// their name server.
+    pub(super) fn open(names: Ipv4Addr) -> io::Result<(Self, u16)> {
         let (refused, group) = tracked::listen_to_refusals()?;
         let tracked = tracked::listen_to_connections()?;
         for socket in [&refused, &tracked] {
@@ -186,6 +53,7 @@ impl Ledger {
             rustix::io::ioctl_fionbio(socket, true)?;
         }
         let shared = Arc::new(Shared {
+            names,
             tracked,
             refused,
             books: Mutex::default(),
@@ -216,6 +84,28 @@ impl Ledger {
         }
     }
 
+    /// A name led to an address.
+    pub(super) fn named(&self, job: Ipv4Addr, address: Ipv4Addr, name: &str) {
+        // What began before is counted without it.
+        if let Some(book) = self.shared.read().get_mut(&job) {
+            book.named(address, name);
+        }
+    }
+
+    /// A name was not looked up.
+    pub(super) fn refused_name(&self, job: Ipv4Addr, name: &str) {
+        if let Some(book) = self.shared.read().get_mut(&job) {
+            book.not_told(self.shared.names, (UDP, NAMES_PORT), name);
+        }
+    }
+
+    /// An answer was kept back because of the address in it.
+    pub(super) fn refused_address(&self, job: Ipv4Addr, address: Ipv4Addr, name: &str) {
+        if let Some(book) = self.shared.read().get_mut(&job) {
+            book.not_told(address, (0, 0), name);
+        }
+    }
+
     /// What is known up to now.
     pub(super) fn flows(&self, address: Ipv4Addr) -> Flows {
         let existing = self.existing(address);
@@ -243,7 +133,7 @@ impl Ledger {
         let Some(book) = self.shared.read().remove(&address) else {
             return Ok(());
         };
-        if book.entries.is_empty() && !book.incomplete {
+        if book.is_empty() {
             return Ok(());
         }
         for one in self.existing(address)? {
@@ -277,7 +167,7 @@ impl Shared {
         for socket in [&self.tracked, &self.refused] {
             loop {
                 match recv(socket, &mut buffer[..], RecvFlags::DONTWAIT) {
-                    Ok((got, _)) => note(&mut books, &buffer[..got]),
+                    Ok((got, _)) => note(&mut books, self.names, &buffer[..got]),
                     Err(rustix::io::Errno::INTR) => {}
                     Err(rustix::io::Errno::NOBUFS) => {
                         books.values_mut().for_each(|book| book.incomplete = true);
@@ -291,10 +181,13 @@ impl Shared {
     }
 }
 
-fn note(books: &mut HashMap<Ipv4Addr, Book>, datagram: &[u8]) {
+fn note(books: &mut HashMap<Ipv4Addr, Book>, names: Ipv4Addr, datagram: &[u8]) {
     for message in messages(datagram).flatten() {
         match tracked::event(message.kind, message.body) {
             Some(tracked::Event::Begins(one)) => {
+                if one.connection.destination == names {
+                    continue;
+                }
                 if let Some(book) = books.get_mut(&one.connection.source) {
                     book.begins(one.connection, Verdict::Allowed);
                 }
@@ -338,48 +231,5 @@ impl Drop for Ledger {
         if let Some(reader) = self.reader.take() {
             let _ = reader.join();
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn connection(source_port: u16, port: u16) -> Connection {
-        Connection {
-            source: [10, 0, 0, 2].into(),
-            source_port,
-            destination: [192, 0, 2, 1].into(),
-            port,
-            protocol: 6,
-        }
-    }
-
-    #[test]
-    fn bytes_count_to_the_mark_a_connection_began_at() {
-        let mut book = Book::default();
-        book.begins(connection(1, 443), Verdict::Allowed);
-        book.mark = 1;
-        book.begins(connection(2, 443), Verdict::Allowed);
-        book.ends(&connection(1, 443), (10, 20));
-        let flows = book.snapshot(&[(connection(2, 443), (1, 2))]).flows;
-        let seen: Vec<_> = flows
-            .iter()
-            .map(|flow| (flow.mark, flow.connections, flow.bytes_out, flow.bytes_in))
-            .collect();
-        assert_eq!(seen, [(0, 1, 10, 20), (1, 1, 1, 2)]);
-        // Looking does not count.
-        assert_eq!(book.snapshot(&[]).flows[1].bytes_out, 0);
-    }
-
-    #[test]
-    fn a_scan_cannot_fill_the_memory() {
-        let mut book = Book::default();
-        for port in 0..=u16::MAX {
-            book.begins(connection(1, port), Verdict::Refused);
-        }
-        let flows = book.snapshot(&[]);
-        assert_eq!(flows.flows.len(), LEDGER_ENTRIES);
-        assert_eq!(flows.beyond + LEDGER_ENTRIES as u64, 65_536);
     }
 }

@@ -1,68 +1,57 @@
-//! Which name servers jobs use: the host's, as far as they can be reached from a network of one's own.
+//! Which name servers the jobs' own one asks: the host's. What jobs are told besides, the host's search list and options.
 
 use std::fmt::Write;
 use std::fs;
-use std::net::Ipv4Addr;
-
-/// Where systemd-resolved keeps the servers behind its own stub on a loopback address.
-const BEHIND_THE_STUB: &str = "/run/systemd/resolve/resolv.conf";
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 /// Most servers a C library asks.
 const MAX_SERVERS: usize = 3;
 
-/// Name servers and the file that names them.
+const PORT: u16 = 53;
+
+/// Name servers, and the lines beside them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Resolvers {
-    servers: Vec<Ipv4Addr>,
-    text: String,
+    servers: Vec<SocketAddr>,
+    lines: String,
 }
 
 impl Resolvers {
     pub(super) fn of_this_host() -> Self {
-        let read = |path| fs::read_to_string(path).unwrap_or_default();
-        Self::choose(&read("/etc/resolv.conf"), &read(BEHIND_THE_STUB))
+        Self::read(&fs::read_to_string("/etc/resolv.conf").unwrap_or_default())
     }
 
-    /// The servers of the first file that names reachable ones. IPv6 is closed to jobs, loopback is theirs alone.
-    fn choose(etc: &str, behind: &str) -> Self {
-        let from = |file: &str| {
-            let mut servers: Vec<Ipv4Addr> = Vec::new();
-            let mut text = String::new();
-            for line in file.lines() {
-                let mut words = line.split_whitespace();
-                match words.next() {
-                    Some("nameserver") => {
-                        let address = words.next().and_then(|word| word.parse::<Ipv4Addr>().ok());
-                        let Some(address) = address.filter(|address| !address.is_loopback()) else {
-                            continue;
-                        };
-                        if servers.len() < MAX_SERVERS && !servers.contains(&address) {
-                            servers.push(address);
-                            let _ = writeln!(text, "nameserver {address}");
-                        }
+    fn read(file: &str) -> Self {
+        let (mut servers, mut lines) = (Vec::new(), String::new());
+        for line in file.lines() {
+            let mut words = line.split_whitespace();
+            match words.next() {
+                Some("nameserver") => {
+                    let address = words.next().and_then(|word| word.parse::<IpAddr>().ok());
+                    let server = address.map(|address| SocketAddr::new(address, PORT));
+                    if let Some(server) = server
+                        && servers.len() < MAX_SERVERS
+                        && !servers.contains(&server)
+                    {
+                        servers.push(server);
                     }
-                    Some("search" | "options" | "domain") => {
-                        let _ = writeln!(text, "{}", line.trim());
-                    }
-                    Some(_) | None => {}
                 }
+                Some("search" | "options" | "domain") => {
+                    let _ = writeln!(lines, "{}", line.trim());
+                }
+                Some(_) | None => {}
             }
-            Self { servers, text }
-        };
-        let first = from(etc);
-        if first.servers.is_empty() {
-            from(behind)
-        } else {
-            first
         }
+        Self { servers, lines }
     }
 
-    pub(super) fn servers(&self) -> &[Ipv4Addr] {
+    pub(super) fn servers(&self) -> &[SocketAddr] {
         &self.servers
     }
 
-    pub(super) fn text(&self) -> &str {
-        &self.text
+    /// The file for jobs, whose server is at this address.
+    pub(super) fn text(&self, server: Ipv4Addr) -> String {
+        format!("nameserver {server}\n{}", self.lines)
     }
 }
 
@@ -71,24 +60,14 @@ mod tests {
     use super::Resolvers;
 
     #[test]
-    fn reachable_servers_and_search_lines_are_copied() {
-        let etc = "# made by dhcp\nsearch corp.example\nnameserver 10.0.0.2\nnameserver fe80::1\nnameserver 10.0.0.3\noptions ndots:2\n";
-        let resolvers = Resolvers::choose(etc, "");
+    fn jobs_have_one_server_and_the_hosts_search_list() {
+        let etc = "# made by dhcp\nsearch corp.example\nnameserver 127.0.0.53\nnameserver 127.0.0.53\nnameserver fe80::1%eth0\nnameserver 2001:db8::53\noptions ndots:2\n";
+        let resolvers = Resolvers::read(etc);
         assert_eq!(
-            resolvers.text(),
-            "search corp.example\nnameserver 10.0.0.2\nnameserver 10.0.0.3\noptions ndots:2\n"
+            resolvers.text([10, 213, 0, 1].into()),
+            "nameserver 10.213.0.1\nsearch corp.example\noptions ndots:2\n"
         );
-        assert_eq!(resolvers.servers().len(), 2);
-    }
-
-    #[test]
-    fn a_stub_on_loopback_is_replaced_by_what_is_behind_it() {
-        let resolvers = Resolvers::choose("nameserver 127.0.0.53\n", "nameserver 192.0.2.53\n");
-        assert_eq!(resolvers.text(), "nameserver 192.0.2.53\n");
-        assert!(
-            Resolvers::choose("nameserver ::1\n", "nameserver 127.0.0.1\n")
-                .servers()
-                .is_empty()
-        );
+        let servers: Vec<String> = resolvers.servers().iter().map(ToString::to_string).collect();
+        assert_eq!(servers, ["127.0.0.53:53", "[2001:db8::53]:53"]);
     }
 }

@@ -1,12 +1,11 @@
 //! The packet filter rules, as text for `nft`, loaded once per launcher with their sets still empty. What differs
 //! between jobs is an element of a set (`filter`), never a rule.
 
-use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::process::{Child, Command, Stdio};
 
 use super::block::{Ipv4Block, PRIVATE};
-use super::resolvers::Resolvers;
+use super::lookup::Ports;
 use super::subnet::Subnet;
 use super::{Names, Outside};
 use crate::errors::LauncherError;
@@ -18,19 +17,12 @@ use crate::errors::LauncherError;
 pub(super) fn text(
     names: &Names,
     subnet: Subnet,
-    resolvers: &Resolvers,
+    lookup: Ports,
     outside: &Outside,
     log_group: Option<u16>,
 ) -> String {
     let Names { bridge, table, ports } = names;
-    // A name server may be the host itself or in a closed network; then that one service is open.
-    let mut names_open = String::new();
-    for server in resolvers.servers() {
-        let _ = writeln!(
-            names_open,
-            "    ip daddr {server} meta l4proto {{ tcp, udp }} th dport 53 accept"
-        );
-    }
+    let (gateway, Ports { udp, tcp }) = (subnet.gateway(), lookup);
     // More than a person could read is not worth a processor.
     let log = log_group.map_or_else(String::new, |group| {
         format!("    limit rate 1000/second burst 5000 packets log group {group} snaplen 64\n")
@@ -48,6 +40,10 @@ pub(super) fn text(
     type ipv4_addr . ipv4_addr
     flags interval
   }}
+  set named {{
+    type ipv4_addr . ipv4_addr
+    flags timeout
+  }}
   chain forward {{
     type filter hook forward priority filter; policy accept;
     iifname \"{bridge}\" jump from_job
@@ -59,13 +55,14 @@ pub(super) fn text(
     ip saddr != {subnet} drop
     ct state established,related accept
     ip daddr @never goto refuse
-{names_open}    ip daddr @opened goto by_job
+    ip daddr @opened goto by_job
     ip daddr @private goto refuse
     goto by_job
   }}
   chain by_job {{
     ip saddr @open accept
     ip saddr . ip daddr @blocks accept
+    ip saddr . ip daddr @named accept
     goto refuse
   }}
   chain refuse {{
@@ -82,7 +79,14 @@ pub(super) fn text(
   }}
   chain host_from_job {{
     ct state established,related accept
-{names_open}    goto refuse
+    ct status dnat ip daddr {gateway} udp dport {udp} accept
+    ct status dnat ip daddr {gateway} tcp dport {tcp} accept
+    goto refuse
+  }}
+  chain lookups {{
+    type nat hook prerouting priority dstnat; policy accept;
+    iifname \"{bridge}\" ip daddr {gateway} udp dport 53 redirect to :{udp}
+    iifname \"{bridge}\" ip daddr {gateway} tcp dport 53 redirect to :{tcp}
   }}
   chain outgoing {{
     type nat hook postrouting priority srcnat; policy accept;

@@ -182,7 +182,7 @@ fn packet(bytes: &[u8]) -> Option<Connection> {
 }
 
 /// The first attribute of a kind.
-fn attribute(mut bytes: &[u8], kind: u16) -> Option<&[u8]> {
+pub(super) fn attribute(mut bytes: &[u8], kind: u16) -> Option<&[u8]> {
     loop {
         let half = |at: usize| Some(u16::from_ne_bytes(bytes.get(at..at + 2)?.try_into().ok()?));
         let (length, found) = (usize::from(half(0)?), half(2)? & KIND);

@@ -19,7 +19,8 @@ use super::start::{APART, GO, GO_WITH_ETC, LINKED, READY};
 use super::{Init, files};
 use crate::confinement::Confinement;
 use crate::failure::{Doing, Failure};
-use crate::net::netlink::{LOOPBACK, Netlink};
+use crate::net::links::LOOPBACK;
+use crate::net::netlink::Netlink;
 use crate::root;
 use crate::sys;
 use crate::wire::{self, Link, StartRequest};
@@ -149,6 +150,12 @@ fn bring_up_network(link: Option<&Link>, setup: &OwnedFd) -> Result<(), Failure>
         .add_address(index, link.address, link.prefix)
         .doing(|| format!("giving {DEVICE} {}", link.address))?;
     netlink.set_up(index).doing(|| format!("bringing {DEVICE} up"))?;
+    netlink
+        .add_neighbour(index, link.gateway, link.gateway_hardware)
+        .doing(|| format!("saying who has {}", link.gateway))?;
+    netlink
+        .await_ready(index)
+        .doing(|| format!("waiting for {DEVICE}"))?;
     netlink
         .add_default_route(link.gateway)
         .doing(|| format!("routing through {}", link.gateway))

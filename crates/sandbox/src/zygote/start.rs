@@ -136,10 +136,16 @@ fn equip(
     // The child mounts meanwhile, on another processor if there is one.
     if let Some(link) = request.link.as_ref().filter(|_| !request.beside) {
         expect(setup, APART)?;
-        connect(link, pid)?;
+        let (mut netlink, port) = connect(link, pid)?;
         wire::send(setup, LINKED, &[]).doing(|| "handing the network over")?;
+        expect(setup, READY)?;
+        // The bridge passes a port's frames once both ends are up.
+        netlink
+            .await_ready(port)
+            .doing(|| format!("waiting for {}", link.host_name))?;
+    } else {
+        expect(setup, READY)?;
     }
-    expect(setup, READY)?;
     Ok(userns)
 }
 
@@ -158,7 +164,7 @@ fn expect(setup: BorrowedFd<'_>, expected: &[u8]) -> Result<(), Failure> {
 }
 
 /// The host's end of a sandbox's network: an isolated port of the job bridge.
-fn connect(link: &Link, pid: i32) -> Result<(), Failure> {
+fn connect(link: &Link, pid: i32) -> Result<(Netlink, u32), Failure> {
     let name = &link.host_name;
     let pid = u32::try_from(pid).expect("process ids are positive");
     let mut netlink = Netlink::open().doing(|| "opening a netlink socket")?;
@@ -174,7 +180,8 @@ fn connect(link: &Link, pid: i32) -> Result<(), Failure> {
         .add_port_address(index, link.hardware)
         .and_then(|()| netlink.add_neighbour(link.bridge, link.address, link.hardware))
         .doing(|| format!("saying who is behind {name}"))?;
-    netlink.set_up(index).doing(|| format!("bringing {name} up"))
+    netlink.set_up(index).doing(|| format!("bringing {name} up"))?;
+    Ok((netlink, index))
 }
 
 fn readable(fd: BorrowedFd<'_>) -> io::Result<bool> {

@@ -29,6 +29,9 @@ statements! {
             WHERE fingerprint = $1 ORDER BY project";
     PUT_VARIABLE = "INSERT INTO environment (project, name, value, updated_at) VALUES ($1, $2, $3, $4) \
                     ON CONFLICT (project, name) DO UPDATE SET value = excluded.value, updated_at = excluded.updated_at";
+    PUT_EGRESS = "INSERT INTO egress_policies (project, policy, updated_at) VALUES ($1, $2, $3) \
+                  ON CONFLICT (project) DO UPDATE SET policy = excluded.policy, updated_at = excluded.updated_at";
+    EGRESS = "SELECT policy FROM egress_policies WHERE project = $1";
     REMOVE_VARIABLE = "DELETE FROM environment WHERE project = $1 AND name = $2";
     VARIABLES = "SELECT project, name, value, updated_at FROM environment WHERE project = $1 ORDER BY name";
 }

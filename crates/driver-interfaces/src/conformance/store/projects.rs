@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use airlock_domain::{EnvName, ProjectId, ProjectSlug};
+use airlock_domain::{EgressPolicy, EnvName, ProjectId, ProjectSlug};
 use uuid::Uuid;
 
 use super::fixtures::{at, project, sealed};
@@ -161,6 +161,26 @@ pub async fn variables_are_set_replaced_and_removed(store: Arc<dyn Store>) {
     );
 }
 
+/// What jobs may reach is everything until it is set, and is set for one project alone.
+pub async fn a_project_has_one_egress_policy(store: Arc<dyn Store>) {
+    let one = store
+        .add_project(&project("demo/one"))
+        .await
+        .expect("it is added")
+        .id;
+    let two = store
+        .add_project(&project("demo/two"))
+        .await
+        .expect("it is added")
+        .id;
+    let list = EgressPolicy::parse_list("*.example.com 192.0.2.0/24").expect("a list");
+    for policy in [EgressPolicy::Deny, list, EgressPolicy::Allow, EgressPolicy::Deny] {
+        store.put_egress(one, &policy, at(7)).await.expect("it is set");
+        assert_eq!(store.egress(one).await.expect("reads"), policy);
+    }
+    assert_eq!(store.egress(two).await.expect("reads"), EgressPolicy::Allow);
+}
+
 /// Keys and variables need a project.
 pub async fn what_belongs_to_no_project_is_refused(store: Arc<dyn Store>) {
     let nobody = ProjectId::new(Uuid::now_v7());
@@ -169,4 +189,6 @@ pub async fn what_belongs_to_no_project_is_refused(store: Arc<dyn Store>) {
     let refused = store.put_environment(&variable(nobody, "A", "a")).await;
     assert!(matches!(refused, Err(StoreError::Missing { .. })), "{refused:?}");
     assert_eq!(store.environment(nobody).await.expect("reads"), Vec::new());
+    let refused = store.put_egress(nobody, &EgressPolicy::Deny, at(7)).await;
+    assert!(matches!(refused, Err(StoreError::Missing { .. })), "{refused:?}");
 }
