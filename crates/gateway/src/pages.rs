@@ -49,6 +49,10 @@ pub(crate) fn router(state: &State) -> Router<State> {
         .route("/projects/{org}/{repo}/settings", get(project_settings::show))
         .route("/projects/{org}/{repo}/keys", post(project_settings::add_key))
         .route(
+            "/projects/{org}/{repo}/egress",
+            post(project_settings::set_egress),
+        )
+        .route(
             "/projects/{org}/{repo}/secrets",
             post(project_settings::set_secret),
         )

@@ -5,15 +5,18 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use airlock_domain::limits::ENV_VALUE_BYTES;
-use airlock_domain::{EnvName, ProjectSlug};
+use airlock_domain::{EgressPolicy, EnvName, ProjectSlug};
 use anyhow::Context as _;
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use http::Method;
 use serde_json::{Value, json};
 
 use super::exit;
 use crate::client::{AnswerArguments, ServerArguments, items};
 use crate::terminal;
+
+/// More than the longest list there can be.
+const EGRESS_LIST_BYTES: u64 = 1024 * 1024;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ProjectCommand {
@@ -25,6 +28,35 @@ pub(crate) enum ProjectCommand {
     /// Show all projects.
     #[command(after_help = "Example:\n  airlock project list --json | jq -r .git_url")]
     List(ListArguments),
+    /// Show or set what the jobs of a project may reach outside.
+    #[command(
+        after_help = "Examples:\n  airlock project egress demo/hello\n  airlock project egress demo/hello deny\n  printf 'registry.example.com\\n*.example.org\\n192.0.2.0/24\\n' | airlock project egress demo/hello list\n\nA list has names and IPv4 addresses or blocks, one a line; what follows # is a remark. Jobs that start from now on get it."
+    )]
+    Egress(EgressArguments),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EgressArguments {
+    /// `<org>/<repo>`.
+    #[arg(value_parser = ProjectSlug::parse)]
+    project: ProjectSlug,
+    /// What they may reach; a list comes from standard input. Without it, what is set is shown.
+    egress: Option<EgressChoice>,
+    /// Print `{"egress","list"}`.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    server: ServerArguments,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum EgressChoice {
+    /// Everything outside; never private networks, the machine or other jobs.
+    Allow,
+    /// Nothing but the project's own repository.
+    Deny,
+    /// The names and addresses on standard input.
+    List,
 }
 
 #[derive(Debug, Args)]
@@ -120,8 +152,51 @@ pub(crate) async fn project(command: ProjectCommand) -> anyhow::Result<ExitCode>
                 }
             }
         }
+        ProjectCommand::Egress(arguments) => egress(&arguments).await?,
     }
     Ok(exit::OK)
+}
+
+async fn egress(arguments: &EgressArguments) -> anyhow::Result<()> {
+    let path = format!("/airlock/project/{}/egress", arguments.project);
+    let body = match arguments.egress {
+        None => None,
+        Some(EgressChoice::Allow) => Some(json!({ "egress": "allow" })),
+        Some(EgressChoice::Deny) => Some(json!({ "egress": "deny" })),
+        // Read here, so that a wrong entry is named by its line.
+        Some(EgressChoice::List) => match EgressPolicy::parse_list(&read_list()?)? {
+            EgressPolicy::List(entries) => Some(json!({ "egress": "list", "list": entries })),
+            EgressPolicy::Allow | EgressPolicy::Deny => None,
+        },
+    };
+    let client = arguments.server.client()?;
+    let answer: Value = match body {
+        Some(body) => client.post(&path, &body).await?,
+        None => client.get(&path).await?,
+    };
+    if arguments.json {
+        terminal::line(&answer.to_string());
+        return Ok(());
+    }
+    terminal::line(answer.get("egress").and_then(Value::as_str).unwrap_or(""));
+    for entry in answer.get("list").and_then(Value::as_array).into_iter().flatten() {
+        terminal::line(&format!("  {}", entry.as_str().unwrap_or("")));
+    }
+    Ok(())
+}
+
+fn read_list() -> anyhow::Result<String> {
+    let stdin = std::io::stdin();
+    if stdin.is_terminal() {
+        terminal::note("Type or paste the names and addresses, one a line, then Ctrl-D:");
+    }
+    let mut text = String::new();
+    stdin
+        .lock()
+        .take(EGRESS_LIST_BYTES)
+        .read_to_string(&mut text)
+        .context("reading the list from standard input")?;
+    Ok(text)
 }
 
 pub(crate) async fn secret(command: SecretCommand) -> anyhow::Result<ExitCode> {

@@ -4,6 +4,7 @@
 
 mod airlock;
 mod egress;
+mod egress_policy;
 mod env_vars;
 mod explanation;
 mod files;

@@ -39,6 +39,12 @@ impl Fields {
         found.map_or("", |(_, value)| value.trim())
     }
 
+    /// One field as it stands, so that a place in it is one on the page; an absent one is empty.
+    pub(crate) fn whole(&self, name: &str) -> &str {
+        let found = self.0.iter().find(|(known, _)| known == name);
+        found.map_or("", |(_, value)| value)
+    }
+
     /// One field as it stands. Browsers send line ends as CR LF; a secret has LF.
     pub(crate) fn take_secret(&mut self, name: &str) -> Secret {
         let found = self.0.iter_mut().find(|(known, _)| known == name);
@@ -60,7 +66,7 @@ mod tests {
             ("name".into(), " A ".into()),
             ("value".into(), " a\r\nb\n ".into()),
         ]);
-        assert_eq!(fields.text("name"), "A");
+        assert_eq!((fields.text("name"), fields.whole("name")), ("A", " A "));
         assert_eq!(fields.take_secret("value").expose(), b" a\nb\n ");
         assert!(fields.take_secret("value").is_empty() && fields.take_secret("other").is_empty());
     }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use airlock_agent_protocol::{EgressReport, EgressVerdict};
+use airlock_agent_protocol::{EgressEntry, EgressReport, EgressVerdict};
 use airlock_control_plane::ControlPlane;
 use airlock_control_plane::rows::{JobRow, SliceRow};
 use airlock_domain::bytes::size;
@@ -190,7 +190,7 @@ fn places(report: &EgressReport) -> Vec<Place> {
     for entry in &report.entries {
         let allowed = entry.verdict == EgressVerdict::Allowed;
         let sum = sums
-            .entry((allowed, entry.place(), entry.protocol_name()))
+            .entry((allowed, named_place(entry), entry.protocol_name()))
             .or_default();
         sum.0 += entry.connections;
         sum.1 += entry.bytes_out;
@@ -211,6 +211,14 @@ fn places(report: &EgressReport) -> Vec<Place> {
         });
     }
     places
+}
+
+/// `registry.example.com (192.0.2.1:443)`, or the address where no name led there.
+fn named_place(entry: &EgressEntry) -> String {
+    match &entry.name {
+        Some(name) => format!("{name} ({})", entry.place()),
+        None => entry.place(),
+    }
 }
 
 /// The slice one came for: the first that went wrong, else the first that runs, else the first.

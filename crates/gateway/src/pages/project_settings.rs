@@ -1,9 +1,9 @@
-//! The settings of a project: where to push, its deploy key, who may push, and its secrets, whose values go in and never
-//! come out.
+//! The settings of a project: where to push, its deploy key, who may push, what its jobs may reach, and its secrets,
+//! whose values go in and never come out.
 
 use airlock_control_plane::UseCaseError;
 use airlock_control_plane::rows::ProjectRow;
-use airlock_domain::EnvName;
+use airlock_domain::{EgressPolicy, EnvName};
 use askama::Template;
 use axum::extract::State as With;
 use axum::http::StatusCode;
@@ -26,6 +26,9 @@ struct SettingsPage {
     git_url: String,
     deploy_key: String,
     secrets: Vec<String>,
+    /// `allow`, `deny` or `list`.
+    egress: String,
+    egress_list: String,
     told: Told,
 }
 
@@ -37,6 +40,9 @@ struct Told {
     secret_value_error: Option<String>,
     key: String,
     key_error: Option<String>,
+    /// The choice and the list as they were sent.
+    egress: Option<(String, String)>,
+    egress_error: Option<String>,
 }
 
 /// `GET /projects/{org}/{repo}/settings`
@@ -115,6 +121,40 @@ pub(crate) async fn set_secret(
     }
 }
 
+/// `POST /projects/{org}/{repo}/egress`
+pub(crate) async fn set_egress(
+    With(state): With<State>,
+    viewer: Viewer,
+    path: PathParts,
+    fields: Fields,
+) -> Result<Response, Problem> {
+    let project = project_in(&state.plane, &path).await?;
+    let (choice, list) = (fields.text("egress"), fields.whole("list"));
+    let policy = match choice {
+        "allow" => Ok(EgressPolicy::Allow),
+        "deny" => Ok(EgressPolicy::Deny),
+        "list" => EgressPolicy::parse_list(list).map_err(|error| error.to_string()),
+        _ => Err("choose what jobs may reach".to_owned()),
+    };
+    match policy {
+        Ok(policy) => {
+            state
+                .plane
+                .set_egress_policy(&project.slug, &policy, &viewer.0)
+                .await?;
+            Ok(back(&project))
+        }
+        Err(text) => {
+            let told = Told {
+                egress: Some((choice.to_owned(), list.to_owned())),
+                egress_error: Some(text),
+                ..Told::default()
+            };
+            settings(&state, &viewer, &project, told).await
+        }
+    }
+}
+
 /// `POST /projects/{org}/{repo}/secrets/remove`
 pub(crate) async fn remove_secret(
     With(state): With<State>,
@@ -138,7 +178,12 @@ async fn settings(
     project: &ProjectRow,
     told: Told,
 ) -> Result<Response, Problem> {
-    let refused = [&told.secret_name_error, &told.secret_value_error, &told.key_error];
+    let refused = [
+        &told.secret_name_error,
+        &told.secret_value_error,
+        &told.key_error,
+        &told.egress_error,
+    ];
     let status = if refused.iter().any(|error| error.is_some()) {
         StatusCode::UNPROCESSABLE_ENTITY
     } else {
@@ -146,12 +191,20 @@ async fn settings(
     };
     let name = project.slug.short();
     let secrets = state.plane.secret_names(&project.slug).await?;
+    let (egress, egress_list) = if let Some(sent) = &told.egress {
+        sent.clone()
+    } else {
+        let policy = state.plane.egress_policy(&project.slug).await?;
+        (policy.word().to_owned(), policy.lines())
+    };
     let page = SettingsPage {
         shell: Shell::new(format!("Settings · {name}"), "projects", viewer),
         path: format!("/projects/{name}"),
         git_url: state.plane.addresses()?.git_url(&project.slug),
         deploy_key: project.deploy_key_public.clone(),
         secrets: secrets.iter().map(ToString::to_string).collect(),
+        egress,
+        egress_list,
         name,
         told,
     };

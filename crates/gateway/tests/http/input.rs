@@ -13,6 +13,7 @@ async fn wrong_bodies_are_refused_by_name() {
     let world = World::new().await;
     let program = world.program().await;
     let (pipeline, envvar) = (format!("{PROJECT}/pipeline"), format!("{PROJECT}/envvar"));
+    let egress = format!("{}/egress", PROJECT.replace("/api/v2", "/api/v2/airlock"));
     let many: serde_json::Map<String, Value> = (0..101).map(|n| (format!("p{n}"), json!(1))).collect();
     let cases = [
         (&pipeline, json!({ "brnach": "main" }), "unknown field `brnach`"),
@@ -37,6 +38,23 @@ async fn wrong_bodies_are_refused_by_name() {
         ),
         (&pipeline, json!({ "parameters": many }), "101 parameters"),
         (&pipeline, json!([]), "the body is wrong"),
+        (
+            &egress,
+            json!({ "egress": "open" }),
+            "`open` is none of allow, deny",
+        ),
+        (&egress, json!({ "egress": "deny", "list": [] }), "there is none"),
+        (&egress, json!({ "egress": "list" }), "are missing"),
+        (
+            &egress,
+            json!({ "egress": "list", "list": [] }),
+            "list: the list is empty",
+        ),
+        (
+            &egress,
+            json!({ "egress": "list", "list": ["a.example", "10.1.2.3"] }),
+            "list: entry 2, `10.1.2.3`: that is a private network",
+        ),
         (
             &envvar,
             json!({ "name": "1A", "value": "canary-4711" }),
@@ -157,6 +175,7 @@ async fn what_is_not_there_is_not_found() {
         format!("/api/v2/workflow/{NOBODY}/job"),
         "/api/v2/project/git/demo/nothing/pipeline".to_owned(),
         "/api/v2/project/git/demo/nothing/envvar".to_owned(),
+        "/api/v2/airlock/project/git/demo/nothing/egress".to_owned(),
         format!("{PROJECT}/job/99"),
         format!("{PROJECT}/99/artifacts"),
         format!("{PROJECT}/envvar/NOTHING"),

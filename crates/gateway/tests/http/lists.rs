@@ -83,6 +83,31 @@ async fn a_rare_branch_is_found_however_far_back() {
 }
 
 #[tokio::test]
+async fn what_jobs_may_reach_is_set_and_shown() {
+    let world = World::new().await;
+    let program = world.program().await;
+    let path = "/api/v2/airlock/project/git/demo/hello/egress";
+    let template = "/airlock/project/{vcs}/{org}/{repo}/egress";
+    let body = program.get(path).await.expect(200).json();
+    schema::check("GET", template, 200, &body);
+    assert_eq!(body, json!({ "egress": "allow", "list": [] }));
+    let list = json!({ "egress": "list", "list": ["*.Example.com", "192.0.2.0/24"] });
+    let set = program.post(path, &list).await.expect(200).json();
+    schema::check("POST", template, 200, &set);
+    let expected = json!({ "egress": "list", "list": ["*.example.com", "192.0.2.0/24"] });
+    assert_eq!(set, expected);
+    assert_eq!(program.get(path).await.expect(200).json(), expected);
+    program.post(path, &json!({ "egress": "deny" })).await.expect(200);
+    let audit = program.get("/api/v2/airlock/audit").await.expect(200).json();
+    let said = audit["items"].as_array().expect("entries").iter();
+    let said: Vec<&str> = said
+        .filter(|entry| entry["action"] == "project.egress")
+        .filter_map(|entry| entry["target"].as_str())
+        .collect();
+    assert_eq!(said, ["git/demo/hello a list of 2", "git/demo/hello deny"]);
+}
+
+#[tokio::test]
 async fn variables_are_listed_masked_and_removed() {
     let world = World::new().await;
     let program = world.program().await;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use airlock_domain::EgressPolicy;
 use airlock_domain::state::JobStatus;
 
 use super::stage::Stage;
@@ -161,6 +162,65 @@ async fn a_secret_goes_in_and_never_comes_out() {
         .submit(&format!("{secrets}/remove"), &[("name", "TOKEN")])
         .await
         .expect(404);
+}
+
+#[tokio::test]
+async fn what_jobs_may_reach_is_set_and_a_wrong_entry_has_its_place() {
+    let (stage, visitor) = empty().await;
+    let project = stage.project("demo/hello").await;
+    let (settings, egress) = ("/projects/demo/hello/settings", "/projects/demo/hello/egress");
+    let page = visitor.get(settings).await.expect(200);
+    let _page = page.says("<option value=\"allow\" selected>");
+    let wrong = "\r\nok.example\r\n  https://<b>.example/";
+    let page = visitor
+        .submit(egress, &[("egress", "list"), ("list", wrong)])
+        .await
+        .expect(422)
+        .says("line 3, column 3: `https://&#60;b&#62;.example/`")
+        .says("<option value=\"list\" selected>");
+    assert!(
+        page.text.contains("\nok.example"),
+        "what was typed is still there"
+    );
+    for (choice, list, error) in [
+        ("list", "", "the list is empty"),
+        ("open", "", "choose what jobs"),
+    ] {
+        let page = visitor
+            .submit(egress, &[("egress", choice), ("list", list)])
+            .await;
+        let _page = page.expect(422).says(error);
+    }
+    assert_eq!(
+        stage.plane.egress_policy(&project).await.expect("reads"),
+        EgressPolicy::Allow
+    );
+    let list = "ok.example # why\r\n192.0.2.0/24";
+    let set = visitor
+        .submit(egress, &[("egress", "list"), ("list", list)])
+        .await;
+    assert_eq!(set.leads_to(), settings);
+    let page = visitor.get(settings).await.expect(200);
+    let _page = page.says(">\nok.example\n192.0.2.0/24\n</textarea>");
+    let wanted = EgressPolicy::parse_list(list).expect("a list");
+    stage.pipeline(&project, "main", "Use it", APPROVAL).await;
+    let hold = stage.plane.pipelines(None, None, 1).await.expect("one")[0]
+        .pipeline
+        .id;
+    let hold = stage.jobs(hold).await[0].id;
+    visitor
+        .submit(&format!("/jobs/{hold}/approve"), &[])
+        .await
+        .expect(303);
+    assert_eq!(stage.claim().await.spec.egress, wanted, "the job gets it");
+    visitor
+        .submit(egress, &[("egress", "deny"), ("list", list)])
+        .await
+        .expect(303);
+    assert_eq!(
+        stage.plane.egress_policy(&project).await.expect("reads"),
+        EgressPolicy::Deny
+    );
 }
 
 #[tokio::test]

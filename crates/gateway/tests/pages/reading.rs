@@ -349,9 +349,9 @@ async fn a_failed_step_stands_open_at_what_went_wrong() {
         .says("href=\"#s1-L2\">Line 2 of “make all”</a>");
     let page = page
         .says("step &#39;make all&#39; exited with code 101")
-        .says("203.0.113.9:443/tcp")
+        .says("registry.example.com (203.0.113.9:443) tcp")
         .says("3 × · 12 kB sent · 67 MB received")
-        .says("169.254.169.254:80/tcp")
+        .says("169.254.169.254:80 tcp")
         .says("refused, 3 ×")
         .says("Memory <span class=\"muted\">1.3 GB of 4.2 GB at most")
         .says("aria-label=\"Processor over time, up to 2.0\"><polyline points=\"0.0,")

@@ -32,11 +32,13 @@ shapes! { reply:
     Connections {
         /// The step that ran in the foreground when they began.
         step: u32,
-        /// Where to.
+        /// The name that led there, if the job looked one up.
+        name: Option<String>,
+        /// Where to; of a name that was not looked up, the job's name server.
         address: String,
         /// The port there; 0 for protocols without.
         port: u32,
-        /// tcp, udp, icmp or the number of another protocol.
+        /// tcp, udp, icmp, the number of another protocol, or any where an answer of the name server was refused.
         protocol: String,
         /// allowed or refused.
         verdict: String,
@@ -65,6 +67,7 @@ pub(crate) async fn show(With(state): With<State>, path: PathParts) -> Result<Js
 fn shape(slice: u32, report: EgressReport) -> SliceEgress {
     let connections = |entry: EgressEntry| Connections {
         step: entry.step,
+        name: entry.name.clone(),
         address: entry.address.to_string(),
         port: entry.port.into(),
         protocol: entry.protocol_name(),

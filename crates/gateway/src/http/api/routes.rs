@@ -7,7 +7,8 @@ use serde_json::{Map, Value};
 use super::paging::Page;
 use super::shapes::Shape;
 use super::{
-    airlock, egress, env_vars, explanation, files, follow, jobs, orbs, pipelines, resources, workflows,
+    airlock, egress, egress_policy, env_vars, explanation, files, follow, jobs, orbs, pipelines, resources,
+    workflows,
 };
 use crate::http::limits;
 use crate::http::state::State;
@@ -237,6 +238,23 @@ pub static ROUTES: &[Route] = &[
         || get(airlock::projects),
     )
     .query(PAGE),
+    route(
+        "GET",
+        "/airlock/project/{vcs}/{org}/{repo}/egress",
+        "What the jobs of a project may reach outside",
+        200,
+        json::<egress_policy::ProjectEgress>(),
+        || get(egress_policy::get),
+    ),
+    route(
+        "POST",
+        "/airlock/project/{vcs}/{org}/{repo}/egress",
+        "Sets what the jobs of a project may reach outside",
+        200,
+        json::<egress_policy::ProjectEgress>(),
+        || post(egress_policy::set),
+    )
+    .takes(egress_policy::SetProjectEgress::schema),
     route(
         "GET",
         "/airlock/job/{id}",
