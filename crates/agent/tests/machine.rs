@@ -6,6 +6,7 @@ use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use airlock_agent::Network;
 use airlock_agent_protocol::Assignment;
 use airlock_domain::plan::StepWhen;
 use airlock_domain::state::{SliceStatus, StepStatus};
@@ -210,4 +211,67 @@ fn a_killed_agent_leaves_neither_machine_nor_disk() {
     let sandboxes = fs::read_dir(directory.join("agent/sandboxes")).expect("listed");
     assert_eq!(sandboxes.count(), 0);
     fs::remove_dir_all(&directory).expect("removed");
+}
+
+/// The magic number of the file system on the disk that machines of this image begin with.
+fn magic_of_the_disk(machine: &Machine) -> [u8; 2] {
+    let derived = fs::read_dir(machine.dir.path().join("images/derived")).expect("listed");
+    let disk = derived
+        .flatten()
+        .map(|entry| entry.path().join("machine/disk.raw"))
+        .find(|path| path.exists())
+        .expect("a disk");
+    let mut magic = [0; 2];
+    let file = fs::File::open(disk).expect("opened");
+    std::os::unix::fs::FileExt::read_exact_at(&file, &mut magic, 1080).expect("read");
+    magic
+}
+
+/// Whoever is root in the machine may ruin it, and that is all; with a network it reaches neither this host nor what is
+/// closed to every job.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_job_does_to_its_machine_stays_in_it() {
+    let machine = Machine::with(Network::Egress, IMAGE, |root| {
+        busybox_root(root);
+        add_kernel(root);
+    });
+    let reach = "
+        set +e
+        # The control: what listens is reached.
+        nc -l -p 7000 </dev/null >/dev/null & sleep 1
+        nc -w 5 127.0.0.1 7000 </dev/null && echo own open
+        for place in '10.0.2.2 22' '10.0.2.2 80' '10.0.2.2 443' '10.0.2.2 8443' '10.0.2.2 8022' '169.254.169.254 80'; do
+            nc -w 5 $place </dev/null && echo $place open
+        done
+        ip route";
+    let ruin = "
+        head -c 2 /dev/zero | dd of=/dev/vda bs=1 seek=1080 conv=notrunc 2>/dev/null
+        dd if=/dev/vda bs=1 skip=1080 count=2 2>/dev/null | hexdump -e '\"%02x\"'";
+    let assignment = in_machine(job(
+        43,
+        vec![
+            run("reach", reach),
+            run("ruin", ruin),
+            run("off", "poweroff -f; sleep 1000"),
+        ],
+    ));
+    let finished = machine.server.run(assignment).await;
+    let reached = machine.server.log(1);
+    let open: Vec<&str> = reached.lines().filter(|line| line.ends_with(" open")).collect();
+    assert_eq!(open, ["own open"], "{reached}");
+    assert!(reached.contains("default via 10.0.2.2 dev eth0"), "{reached}");
+    assert_eq!(
+        machine.server.log(2).trim(),
+        "00",
+        "the machine's own disk is ruined"
+    );
+    assert_eq!(
+        magic_of_the_disk(&machine),
+        [0x53, 0xef],
+        "the next machine's is not"
+    );
+    assert_eq!(finished.status, SliceStatus::InfrastructureFail);
+    let reason = finished.reason.expect("a reason");
+    assert!(reason.starts_with("step 'off' was cut off: "), "{reason}");
+    machine.stop().await;
 }

@@ -124,7 +124,7 @@ impl Machine {
         Self::with_options(options, IMAGE, busybox_root)
     }
 
-    fn with(network: Network, name: &str, fill: impl FnOnce(&Path)) -> Self {
+    pub(crate) fn with(network: Network, name: &str, fill: impl FnOnce(&Path)) -> Self {
         let options = AgentOptions {
             network,
             ..AgentOptions::default()

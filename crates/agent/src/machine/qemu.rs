@@ -215,7 +215,7 @@ impl Monitor for Qemu {
             words.extend(
                 [
                     "-netdev",
-                    "user,id=outside",
+                    "user,id=outside,ipv6=off",
                     "-device",
                     "virtio-net-pci,netdev=outside,romfile=",
                 ]
@@ -288,7 +288,7 @@ mod tests {
     #[test]
     fn nothing_of_the_guest_can_be_reached_from_outside() {
         let words = qemu().command(&shape(true));
-        assert!(words.contains(&"user,id=outside".to_owned()));
+        assert!(words.contains(&"user,id=outside,ipv6=off".to_owned()));
         assert!(
             !words
                 .iter()
