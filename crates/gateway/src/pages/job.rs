@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 
 use airlock_agent_protocol::{EgressEntry, EgressReport, EgressVerdict};
 use airlock_control_plane::ControlPlane;
-use airlock_control_plane::rows::{JobRow, SliceRow};
+use airlock_control_plane::rows::{JobRow, SliceRow, StepRow};
 use airlock_domain::bytes::size;
 use airlock_domain::plan::Executor;
-use airlock_domain::state::{JobKind, JobStatus};
+use airlock_domain::state::{JobKind, JobStatus, StepStatus};
 use airlock_domain::{JobId, Timestamp};
 use askama::Template;
 use axum::extract::State as With;
@@ -243,6 +243,16 @@ async fn facts(plane: &ControlPlane, job: &JobRow, slice: u32) -> Result<Vec<Fac
                 fact("Machine", image.to_owned(), true);
             }
             Executor::MacOs(mac) => fact("Xcode", mac.xcode.clone(), true),
+        }
+        // An agent says what it gave a job that asked for a machine: one, or what it has instead.
+        if !matches!(body.executor, Executor::Docker { .. })
+            && let Some(StepRow {
+                status: StepStatus::Success,
+                reason: Some(what),
+                ..
+            }) = plane.steps(job.id, slice).await?.into_iter().next()
+        {
+            fact("Runs in", what, false);
         }
         fact("Resource class", body.resource_class.to_string(), true);
         if body.parallelism > 1 {

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use airlock_domain::PipelineId;
+use airlock_agent_protocol::StepReport;
 use airlock_domain::state::{SliceStatus, StepStatus};
+use airlock_domain::{PipelineId, Timestamp};
 
 use super::stage::Stage;
 use super::visitor::{HOST, Page, Visitor};
@@ -506,4 +507,34 @@ async fn static_files_are_kept_for_good_under_their_hash_only() {
     ] {
         visitor.get(path).await.expect(404);
     }
+}
+
+#[tokio::test]
+async fn a_machine_job_says_what_it_runs_in() {
+    let stage = Stage::new(Duration::from_hours(1)).await;
+    stage.at("https://ci.example:8443");
+    let project = stage.project("demo/hello").await;
+    let config = "version: 2.1\njobs: {kernel: {machine: true, steps: [run: make]}}\nworkflows: {ci: {jobs: [kernel]}}";
+    let pipeline = stage.pipeline(&project, "main", "Say hello", config).await;
+    let work = stage.claim().await;
+    assert!(work.spec.machine);
+    let what = "a system container, as this agent has no virtual machine for the job: <why>";
+    stage
+        .plane
+        .agent_step(&StepReport {
+            lease: work.lease,
+            step: 0,
+            name: "Spin up environment".to_owned(),
+            status: StepStatus::Success,
+            exit_code: None,
+            reason: Some(what.to_owned()),
+            at: Timestamp::from_millis(1_800_000_000_000),
+        })
+        .await
+        .expect("taken");
+    let job = stage.jobs(pipeline).await.swap_remove(0);
+    let visitor = Visitor::signed_in(&stage).await;
+    let page = visitor.get(&format!("/jobs/{}", job.id)).await.expect(200);
+    page.says("Runs in")
+        .says("no virtual machine for the job: &#60;why&#62;");
 }
