@@ -298,14 +298,15 @@ fn wrong_configs_are_told_with_their_place() -> anyhow::Result<()> {
 #[test]
 fn an_unknown_image_says_what_to_do_and_a_folder_without_config_too() -> anyhow::Result<()> {
     let data = DataDir::new()?;
-    let config = "version: 2.1\njobs: {build: {docker: [{image: cimg/base:2024.01}], steps: [{run: x}]}}\n";
+    let config = "version: 2.1\njobs: {build: {docker: [{image: '127.0.0.1:1/cimg/base:2024.01'}], steps: [{run: x}]}}\n";
     let checkout = Checkout::new(&data, config)?;
     let done = support::airlock_run(&data)?
         .arg(&checkout.folder)
         .finish()?
         .failure(1)?;
     assert!(
-        done.stdout.contains("cimg/base:2024.01") && done.stdout.contains("build-base"),
+        done.stdout.contains("the registry 127.0.0.1:1 cannot be reached")
+            && done.stdout.contains("build-base"),
         "{}",
         done.stdout
     );

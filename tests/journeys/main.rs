@@ -5,6 +5,7 @@
 
 mod browser;
 mod config;
+mod images;
 mod language_server;
 mod local_run;
 mod orbs;

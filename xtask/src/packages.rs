@@ -127,6 +127,31 @@ pub(crate) const PACKAGES: &[AptPackage] = &[
         "the smallest image root for sandbox tests",
     ),
     command(
+        "docker-registry",
+        "docker-registry",
+        Purpose::Test,
+        "a real registry that images are pulled from",
+    ),
+    command(
+        "skopeo",
+        "skopeo",
+        Purpose::Test,
+        "puts images into that registry, packed in every way",
+    ),
+    command(
+        "umoci",
+        "umoci",
+        Purpose::Test,
+        "makes images with layers and deletions as people make them",
+    ),
+    command(
+        "apache2-utils",
+        "htpasswd",
+        Purpose::Test,
+        "passwords of a registry that wants signing in",
+    ),
+    command("zstd", "zstd", Purpose::Test, "layers packed with it"),
+    command(
         "chromium",
         "chromium",
         Purpose::Test,

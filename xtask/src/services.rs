@@ -36,6 +36,12 @@ const SERVICES: &[Service] = &[
                   testkit::add_kernel fetches with apt and unpacks without installing it",
     },
     Service {
+        name: "container registry",
+        command: "docker-registry",
+        used_for: "pulling images, with and without signing in",
+        started: "per test, by testkit::Registry, on a loopback port the kernel picks; filled with umoci and skopeo",
+    },
+    Service {
         name: "Chromium",
         command: "chromedriver",
         used_for: "pages, live log and terminal in a real browser",

@@ -11,8 +11,8 @@ pub mod sealed;
 pub use egress::{EgressEntry, EgressReport, EgressVerdict};
 pub use messages::{
     ArtifactHeader, ArtifactStored, Assignment, ClaimReply, ClaimRequest, FinishRequest, Heartbeat,
-    HeartbeatReply, JobSpec, Lease, LogAck, LogHeader, Refusal, RefusalCode, Source, StepReport, StepSpec,
-    StepWork, Usage,
+    HeartbeatReply, JobSpec, Lease, LogAck, LogHeader, Refusal, RefusalCode, RegistryLogin, Source,
+    StepReport, StepSpec, StepWork, Usage,
 };
 pub use resources::{ResourceReport, ResourceSample};
 pub use sealed::SecretValue;

@@ -85,6 +85,9 @@ pub struct JobSpec {
     /// The containers beside the first.
     #[serde(default)]
     pub services: Vec<Container>,
+    /// How to sign in for the image of each container, the first one's first.
+    #[serde(default)]
+    pub logins: Vec<Option<RegistryLogin>>,
     /// The resource class, as the config names it.
     pub resource_class: String,
     /// Where steps run.
@@ -106,6 +109,15 @@ pub struct JobSpec {
     /// What it may reach outside.
     #[serde(default)]
     pub egress: EgressPolicy,
+}
+
+/// A user of a registry.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RegistryLogin {
+    /// The name.
+    pub username: String,
+    /// The password.
+    pub password: SecretValue,
 }
 
 /// One step as the agent runs it.

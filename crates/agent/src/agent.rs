@@ -14,7 +14,7 @@ use airlock_sandbox::{LauncherError, LauncherOptions, Network, Outside, ReapErro
 use tokio::task::JoinSet;
 
 use crate::doors::{GitDialer, TcpGitDialer};
-use crate::images::{ImageError, ImageStore};
+use crate::images::{ImageError, ImageSettings, ImageStore};
 use crate::leash::{Leash, StopCause};
 use crate::limits;
 use crate::link::{Backoff, LinkError, ServerLink};
@@ -50,6 +50,8 @@ pub struct AgentOptions {
     pub dialer: Arc<dyn GitDialer>,
     /// The server as `https://host:port` and what else of it has an address: closed to every job.
     pub servers: Vec<String>,
+    /// What the operator says of images.
+    pub images: ImageSettings,
 }
 
 impl Default for AgentOptions {
@@ -58,6 +60,7 @@ impl Default for AgentOptions {
             network: Network::Egress,
             dialer: Arc::new(TcpGitDialer),
             servers: Vec::new(),
+            images: ImageSettings::default(),
         }
     }
 }
@@ -257,9 +260,11 @@ pub(crate) fn prepare(
         }),
         ..LauncherOptions::new(state_dir)
     };
+    let images = ImageStore::open(image_cache)?.with_settings(options.images);
+    images.sweep()?;
     let here = Surroundings {
         name,
-        images: ImageStore::open(image_cache)?,
+        images,
         task_exe,
         machine: jobs.map_or_else(Machine::here, |jobs| Machine::with_disk(&work_dir, jobs)),
         work_dir,

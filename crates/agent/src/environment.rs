@@ -5,14 +5,13 @@ use airlock_agent_protocol::JobSpec;
 use airlock_sandbox::channel::{Configure, SecretBytes, StepUser};
 
 use crate::accounts::Account;
+use crate::images::ImageConfig;
 use crate::limits;
 
-/// Home of root, as whom a command without a server runs.
-pub(crate) const HOME: &str = "/root";
-
-/// The home directory of this job's steps.
-pub(crate) fn home(spec: &JobSpec, account: &Account) -> String {
-    let set = spec.environment.iter().rfind(|(name, _)| name == "HOME");
+/// The home directory of this job's steps: the job's, else the image's, else the account's.
+pub(crate) fn home(spec: &JobSpec, image: &ImageConfig, account: &Account) -> String {
+    let mut set = image.environment.iter().chain(&spec.environment);
+    let set = set.rfind(|(name, _)| name == "HOME");
     set.map_or(&account.home, |(_, value)| value).clone()
 }
 
@@ -26,11 +25,19 @@ fn masks(spec: &JobSpec) -> Vec<SecretBytes> {
     values.map(SecretBytes::new).collect()
 }
 
-/// The messages that carry environment and masks, each below the channel's limit.
-pub(crate) fn configure(spec: &JobSpec, slice: u32, job: &str, account: &Account) -> Vec<Configure> {
+/// The messages that carry environment and masks, each below the channel's limit. What the image sets comes first: every
+/// other source wins over it.
+pub(crate) fn configure(
+    spec: &JobSpec,
+    slice: u32,
+    job: &str,
+    image: &ImageConfig,
+    account: &Account,
+) -> Vec<Configure> {
+    let home = home(spec, image, account);
     let bash_env = format!("/tmp/.bash_env-{job}-{slice}-build");
-    let mut env: Vec<(String, String)> = [
-        ("HOME", account.home.as_str()),
+    let ours = [
+        ("HOME", home.as_str()),
         ("USER", &account.name),
         ("LOGNAME", &account.name),
         // A directory that every image has and every step may write to.
@@ -39,10 +46,12 @@ pub(crate) fn configure(spec: &JobSpec, slice: u32, job: &str, account: &Account
         ("PAGER", "cat"),
         ("BASH_ENV", &bash_env),
         ("CIRCLE_SHELL_ENV", &bash_env),
-    ]
-    .into_iter()
-    .map(|(name, value)| (name.to_owned(), value.to_owned()))
-    .collect();
+    ];
+    let mut env = image.environment.clone();
+    env.extend(
+        ours.into_iter()
+            .map(|(name, value)| (name.to_owned(), value.to_owned())),
+    );
     if spec.source.is_some() {
         env.push(("SSH_AUTH_SOCK".into(), "/run/airlock/ssh-agent.sock".into()));
     }
@@ -53,7 +62,7 @@ pub(crate) fn configure(spec: &JobSpec, slice: u32, job: &str, account: &Account
             env.push((name.clone(), text.to_owned()));
         }
     }
-    split(env, masks(spec), &home(spec, account), &account.user)
+    split(env, masks(spec), &home, &account.user)
 }
 
 /// As few messages as the limit allows. Masks go first: nothing may be printed before they are known.

@@ -1,26 +1,41 @@
-//! Root file systems for sandboxes, on this machine's disk: `rootfs/<digest>/` by content, `names/` by what configs call
-//! them. Owns building, importing, naming, finding and removing them. Pulls from no registry: an image that is not here
-//! is one clear error. Several agents and command lines may share a store; locks keep them apart. All calls block.
+//! Root file systems for sandboxes, on this machine's disk. What is built or imported here is one tree, `rootfs/<digest>/`,
+//! and has a name in `names/`; what comes from a registry is a stack of `layers/<diff id>/` with a record in `pulled/`.
+//! Owns building, importing, pulling, naming, finding and removing them. Several agents and command lines may share a
+//! store; locks keep them apart. All calls but those that pull block.
 
 mod build;
 mod build_progress;
+mod collect;
+mod config;
+mod decompress;
 mod derived;
 mod digest;
 mod import;
+mod layers;
 mod names;
+mod pull;
+mod pulled;
+mod settings;
 mod sources;
+mod unpack;
 
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 
 use airlock_sandbox::FileLock;
+use airlock_transport::registry::RegistryError;
 use serde::{Deserialize, Serialize};
 
 pub use build_progress::Progress;
+pub use config::ImageConfig;
 pub(crate) use derived::Derived;
+pub use pull::Tell;
+pub use settings::ImageSettings;
+
+use layers::DiffId;
 
 use crate::limits;
 use crate::reporter::now;
@@ -35,6 +50,7 @@ pub const MACHINE_IMAGE: &str = "airlock/machine";
 #[derive(Debug, Clone)]
 pub struct ImageStore {
     dir: PathBuf,
+    settings: Arc<ImageSettings>,
 }
 
 /// What is known of a named image.
@@ -42,7 +58,7 @@ pub struct ImageStore {
 pub struct ImageRecord {
     /// The name configs use.
     pub name: String,
-    /// SHA-256 over the whole tree, in hexadecimal.
+    /// SHA-256 in hexadecimal: over the whole tree, or a registry's over the manifest.
     pub digest: String,
     /// Bytes of its files.
     pub size: u64,
@@ -50,16 +66,22 @@ pub struct ImageRecord {
     pub origin: String,
     /// When it was named, RFC 3339.
     pub created_at: String,
+    /// Its layers, lowest first; none for a single tree.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    layers: Vec<DiffId>,
+    /// What it says of containers made from it.
+    #[serde(default)]
+    pub config: ImageConfig,
 }
 
-/// An image in use; prune leaves it alone as long as this lives.
+/// An image in use; nothing removes a part of it as long as this lives.
 #[derive(Debug)]
 pub struct ImageDir {
     /// What is known of it.
     pub record: ImageRecord,
-    /// Its root directory.
-    pub path: PathBuf,
-    _in_use: FileLock,
+    /// Its directories, the highest first.
+    pub layers: Vec<PathBuf>,
+    _in_use: Vec<FileLock>,
 }
 
 /// Why there is no image.
@@ -67,9 +89,9 @@ pub struct ImageDir {
 pub enum ImageError {
     /// No image of this name is here.
     #[error(
-        "image '{name}' is not on this machine; Airlock does not pull from registries yet: build one with `airlock \
-         image build-base --name {name} --packages …`, import one with `airlock image import FILE --name {name}`, or \
-         use airlock/base{}", known(.have)
+        "image '{name}' is not on this machine: pull it with `airlock image pull {name}`, build one with `airlock image \
+         build-base --name {name} --packages …`, or import one with `airlock image import FILE --name {name}`{}",
+        known(.have)
     )]
     Unknown {
         /// The name asked for.
@@ -80,6 +102,27 @@ pub enum ImageError {
     /// The name cannot be one of an image.
     #[error(transparent)]
     Name(#[from] airlock_domain::NameError),
+    /// The registry did not give it.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    /// The registry's description of it is wrong.
+    #[error("pulling {image}: {problem}; push the image again with a current tool")]
+    Pull {
+        /// The image.
+        image: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A layer is not stored.
+    #[error("pulling {image}: layer {digest} is refused, and nothing of it was kept: {problem}")]
+    Layer {
+        /// The image.
+        image: String,
+        /// The layer's digest as it travels.
+        digest: String,
+        /// Why.
+        problem: String,
+    },
     /// A package's name is none.
     #[error("'{0}' is not the name of a Debian package")]
     Package(String),
@@ -149,8 +192,13 @@ pub(crate) fn at(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> 
 impl ImageStore {
     /// Opens the store, making it if it is not there.
     pub fn open(dir: impl Into<PathBuf>) -> Result<Self, ImageError> {
-        let store = Self { dir: dir.into() };
-        for part in ["rootfs", "names", "locks", "building", "derived", "tmp"] {
+        let store = Self {
+            dir: dir.into(),
+            settings: Arc::default(),
+        };
+        for part in [
+            "rootfs", "layers", "names", "pulled", "locks", "building", "derived", "tmp",
+        ] {
             let path = store.dir.join(part);
             // The layers hold what jobs may hold; nobody else on the machine needs to read them.
             fs::DirBuilder::new()
@@ -162,29 +210,40 @@ impl ImageStore {
         Ok(store)
     }
 
-    /// The image of this name.
+    /// The same store, as the operator wants it.
+    #[must_use]
+    pub fn with_settings(self, settings: ImageSettings) -> Self {
+        Self {
+            settings: Arc::new(settings),
+            ..self
+        }
+    }
+
+    /// The image that was built, imported or mapped here under this name.
     pub fn resolve(&self, name: &str) -> Result<ImageDir, ImageError> {
+        self.local(name)?.ok_or_else(|| self.unknown(name))
+    }
+
+    fn local(&self, name: &str) -> Result<Option<ImageDir>, ImageError> {
         let record_path = self.record_path(name)?;
         let record = match fs::read(&record_path) {
             Ok(bytes) => serde_json::from_slice::<ImageRecord>(&bytes)
                 .map_err(|error| at("reading", &record_path)(io::Error::other(error)))?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(self.unknown(name)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(at("reading", &record_path)(error)),
         };
-        let in_use = FileLock::shared(self.lock_file(&record.digest)?)
-            .map_err(at("locking the image", &record_path))?;
-        let path = self.rootfs(&record.digest);
-        if !path.is_dir() {
-            return Err(self.unknown(name));
-        }
-        Ok(ImageDir {
-            record,
-            path,
-            _in_use: in_use,
-        })
+        self.hold(&record)
     }
 
-    /// All named images, by name.
+    /// All images: those named here and those pulled, by name.
+    pub fn list_all(&self) -> Result<Vec<ImageRecord>, ImageError> {
+        let mut records = self.list()?;
+        records.extend(self.all_pulled()?.into_iter().map(|one| one.pulled.record));
+        records.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(records)
+    }
+
+    /// All images named here, by name.
     pub fn list(&self) -> Result<Vec<ImageRecord>, ImageError> {
         let dir = self.dir.join("names");
         let mut records = Vec::new();
@@ -215,8 +274,10 @@ impl ImageStore {
         Ok(record)
     }
 
-    /// Removes every root file system that no name points to and no sandbox uses; returns their digests.
+    /// Removes every root file system and every layer that no name points to and no sandbox uses, and what killed makers
+    /// left; returns the digests of the former.
     pub fn prune(&self) -> Result<Vec<String>, ImageError> {
+        self.sweep()?;
         let named: Vec<String> = self.list()?.into_iter().map(|record| record.digest).collect();
         let dir = self.dir.join("rootfs");
         let mut removed = Vec::new();
@@ -233,6 +294,11 @@ impl ImageStore {
             removed.push(digest);
         }
         self.prune_derived()?;
+        let before = self.layers()?;
+        self.drop_unnamed()?;
+        let after = self.layers()?;
+        let gone = before.into_iter().filter(|id| !after.contains(id));
+        removed.extend(gone.map(|id| id.hex().to_owned()));
         Ok(removed)
     }
 
@@ -283,30 +349,41 @@ impl ImageStore {
             size: summary.size,
             origin,
             created_at: now().to_rfc3339(),
+            layers: Vec::new(),
+            config: ImageConfig::default(),
         };
         self.name(&record)?;
         Ok(record)
     }
 
     fn name(&self, record: &ImageRecord) -> Result<(), ImageError> {
-        let path = self.record_path(&record.name)?;
-        let text = serde_json::to_vec_pretty(record)
-            .map_err(|error| at("writing", &path)(io::Error::other(error)))?;
+        self.write_json(&self.record_path(&record.name)?, record)
+    }
+
+    /// Writes a small file that is there whole or not at all.
+    fn write_json(&self, path: &Path, value: &impl Serialize) -> Result<(), ImageError> {
+        let text =
+            serde_json::to_vec_pretty(value).map_err(|error| at("writing", path)(io::Error::other(error)))?;
         let mut file = tempfile::NamedTempFile::new_in(self.dir.join("tmp"))
             .map_err(at("making a file in", &self.dir.join("tmp")))?;
         io::Write::write_all(&mut file, &text)
             .and_then(|()| file.as_file().sync_all())
-            .map_err(at("writing", &path))?;
-        file.persist(&path)
-            .map_err(|error| at("writing", &path)(error.error))?;
+            .map_err(at("writing", path))?;
+        file.persist(path)
+            .map_err(|error| at("writing", path)(error.error))?;
         Ok(())
     }
 
     /// A directory for work in progress, gone when dropped. What killed builders left is removed first; the caller holds
     /// the lock of this name.
     fn scratch(&self, name: &str) -> Result<tempfile::TempDir, ImageError> {
+        self.scratch_of(&names::file_name(name)?)
+    }
+
+    /// The same for the holder of the lock of this file name.
+    fn scratch_of(&self, file_name: &str) -> Result<tempfile::TempDir, ImageError> {
         let dir = self.dir.join("tmp");
-        let prefix = format!("{}.", names::file_name(name)?);
+        let prefix = format!("{file_name}.");
         for entry in fs::read_dir(&dir).map_err(at("listing", &dir))? {
             let path = entry.map_err(at("listing", &dir))?.path();
             let ours = path

@@ -44,7 +44,10 @@ mod verdict;
 pub use agent::{Agent, AgentConfig, AgentError, AgentOptions};
 pub use airlock_sandbox::{Network, SeccompProfile, Usage};
 pub use doors::{GitDialer, GitStream, TcpGitDialer};
-pub use images::{BASE_IMAGE, ImageDir, ImageError, ImageRecord, ImageStore, MACHINE_IMAGE, Progress};
+pub use images::{
+    BASE_IMAGE, ImageConfig, ImageDir, ImageError, ImageRecord, ImageSettings, ImageStore, MACHINE_IMAGE,
+    Progress, Tell,
+};
 pub use link::{ArtifactBody, LinkError, ServerLink};
 pub use link_https::HttpsLink;
 pub use sandbox_run::{RunRoot, SandboxRan, SandboxRun, SandboxRunError, sandbox_run};

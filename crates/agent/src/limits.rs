@@ -101,3 +101,30 @@ pub(crate) const MACHINE_CONSOLE_PIECES: usize = 16;
 pub(crate) const MODULE_DEPTH: usize = 8;
 /// Largest kernel or driver in an image: ten times what distributions ship.
 pub(crate) const KERNEL_BYTES: u64 = 256 << 20;
+/// Files of one layer: ten times the largest image with three languages in it; a layer of empty files fills no disk's
+/// inodes.
+pub(crate) const LAYER_ENTRIES: u64 = 5_000_000;
+/// The longest path Linux opens.
+pub(crate) const LAYER_PATH_BYTES: usize = 4095;
+/// A long name or the attributes of one file in a layer: what Linux stores of them, several times over.
+pub(crate) const LAYER_EXTENSION_BYTES: u64 = 1024 * 1024;
+/// Pieces in which a layer's files are written.
+pub(crate) const LAYER_BUFFER_BYTES: usize = 128 * 1024;
+/// One layer unpacked: several times the largest images there are; a few megabytes of zeros, packed, must not fill the
+/// disk.
+pub(crate) const LAYER_BYTES: u64 = 64 * 1024 * 1024 * 1024;
+/// How many times larger than its files an archive may be that is only compared: small files have headers as large as
+/// themselves, and more is a bomb.
+pub(crate) const LAYER_ARCHIVE_RATIO: u64 = 4;
+/// The configuration of an image: variables, labels and history. Other tools take no larger one.
+pub(crate) const IMAGE_CONFIG_BYTES: usize = 4 * 1024 * 1024;
+/// Layers of one image on their way at a time: more share the same line.
+pub(crate) const LAYERS_AT_ONCE: usize = 4;
+/// Pieces of a layer between the registry and the disk.
+pub(crate) const LAYER_PIECES: usize = 16;
+/// Times a layer is asked for when its connection breaks, and a pull begins anew when somebody cleaned up meanwhile.
+pub(crate) const PULL_TRIES: u32 = 3;
+/// Between two of them.
+pub(crate) const PULL_PAUSE: Duration = Duration::from_secs(1);
+/// A day.
+pub(crate) const DAY: Duration = Duration::from_hours(24);

@@ -2,14 +2,16 @@
 //! runner as a job's; only the log goes to whoever asked.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use airlock_sandbox::channel::{Configure, StartStep, StepEnd, StepUser, ToInit};
+use airlock_sandbox::channel::{Configure, StartStep, StepEnd, ToInit};
 use airlock_sandbox::{Network, Sandbox, SandboxSpec, SeccompProfile, Usage};
+use airlock_transport::registry::RegistryLogin;
 use tokio::sync::mpsc;
 
+use crate::accounts::{self, Account};
 use crate::agent::{AgentError, AgentOptions, prepare};
-use crate::environment::HOME;
-use crate::images::{BASE_IMAGE, Progress};
+use crate::images::{ImageConfig, ImageSettings, Progress};
 use crate::inside::{Event, Inside};
 use crate::limits;
 use crate::resource_class::{self, Machine};
@@ -37,12 +39,14 @@ pub struct SandboxRun {
     pub disk_bytes: Option<u64>,
     /// The command and its arguments.
     pub command: Vec<String>,
+    /// What the operator says of images.
+    pub images: ImageSettings,
 }
 
 /// Where the root file system comes from.
 #[derive(Debug, Clone)]
 pub enum RunRoot {
-    /// A named image; `airlock/base` is built if it is not here.
+    /// A named image; built or pulled if it is not here.
     Image(String),
     /// A directory, never written to.
     Directory(PathBuf),
@@ -83,7 +87,7 @@ impl From<SpinUpError> for SandboxRunError {
 pub async fn sandbox_run(
     run: SandboxRun,
     output: mpsc::Sender<Vec<u8>>,
-    mut progress: impl FnMut(Progress) + Send + 'static,
+    progress: impl Fn(Progress) + Send + Sync + 'static,
 ) -> Result<SandboxRan, SandboxRunError> {
     let SandboxRun {
         data_dir,
@@ -95,45 +99,43 @@ pub async fn sandbox_run(
         resource_class,
         disk_bytes,
         command,
+        images,
     } = run;
     let mut size = resource_class::size(&resource_class, Machine::here()).map_err(SpinUpError::from)?;
     size.limits.disk = disk_bytes.map(resource_class::disk);
-    let prepared = blocking(move || {
-        let options = AgentOptions {
-            network,
-            ..AgentOptions::default()
-        };
-        let here = prepare(
+    let options = AgentOptions {
+        network,
+        images,
+        ..AgentOptions::default()
+    };
+    let here = blocking(move || {
+        prepare(
             &data_dir,
             image_cache,
             task_exe,
             "sandbox run".into(),
             options,
             None,
-        )?;
-        let (image, layer) = match root {
-            RunRoot::Directory(path) => {
-                let path = path.canonicalize().map_err(SpinUpError::from)?;
-                (None, path)
-            }
-            RunRoot::Image(name) if name == BASE_IMAGE => {
-                let image = here
-                    .images
-                    .ensure_base(&mut progress)
-                    .map_err(SpinUpError::from)?;
-                let path = image.path.clone();
-                (Some(image), path)
-            }
-            RunRoot::Image(name) => {
-                let image = here.images.resolve(&name).map_err(SpinUpError::from)?;
-                let path = image.path.clone();
-                (Some(image), path)
-            }
-        };
+        )
+        .map_err(SandboxRunError::from)
+    })
+    .await??;
+    let (image, layers) = match root {
+        RunRoot::Directory(path) => (None, vec![path.canonicalize().map_err(SpinUpError::from)?]),
+        RunRoot::Image(name) => {
+            let obtained = here
+                .images
+                .obtain(&name, &RegistryLogin::Anonymous, Arc::new(progress));
+            let image = obtained.await.map_err(SpinUpError::from)?;
+            let layers = image.layers.clone();
+            (Some(image), layers)
+        }
+    };
+    let prepared = blocking(move || {
         let spec = SandboxSpec {
             id: format!("run-{}", uuid::Uuid::new_v4()),
             hostname: "airlock".into(),
-            layers: vec![layer],
+            layers,
             limits: size.limits,
             local_names: Vec::new(),
             network,
@@ -150,7 +152,11 @@ pub async fn sandbox_run(
         Ok::<_, SandboxRunError>((sandbox, image))
     });
     let (mut sandbox, image) = prepared.await??;
-    let ended = converse(&mut sandbox, &command, output).await;
+    let config = image
+        .as_ref()
+        .map(|image| image.record.config.clone())
+        .unwrap_or_default();
+    let ended = converse(&mut sandbox, &config, &command, output).await;
     let counted = sandbox.usage();
     let usage = blocking(move || sandbox.destroy())
         .await?
@@ -177,6 +183,7 @@ pub async fn sandbox_run(
 
 async fn converse(
     sandbox: &mut Sandbox,
+    config: &ImageConfig,
     command: &[String],
     output: mpsc::Sender<Vec<u8>>,
 ) -> Result<StepEnd, SandboxRunError> {
@@ -187,12 +194,22 @@ async fn converse(
     let (doors, _closed) = mpsc::channel(limits::DOOR_CONNECTIONS);
     let mut inside = Inside::attach(channel, doors).map_err(SpinUpError::from)?;
     await_ready(&mut inside).await?;
+    let account = Account::find(
+        config.user.as_deref(),
+        &accounts::read(sandbox.open_in_root("/etc/passwd")),
+        &accounts::read(sandbox.open_in_root("/etc/group")),
+    )
+    .map_err(SpinUpError::from)?;
+    let mut env = config.environment.clone();
+    env.push(("USER".into(), account.name));
+    let home = env.iter().rfind(|(name, _)| name == "HOME");
+    let home = home.map_or(account.home, |(_, home)| home.clone());
     let send = async |message| inside.send(message).await.map_err(SpinUpError::from);
     send(ToInit::Configure(Configure {
-        env: vec![("USER".into(), "root".into())],
+        env,
         masks: Vec::new(),
-        home: HOME.into(),
-        user: StepUser::default(),
+        home,
+        user: account.user,
     }))
     .await?;
     inside.listen_raw(0, output);

@@ -16,7 +16,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::accounts::{self, Account};
 use crate::environment;
-use crate::images::ImageDir;
+use crate::images::{ImageConfig, ImageDir};
 use crate::inside::{Event, Inside};
 use crate::limits;
 use crate::reporter::{Reporter, RunningStep};
@@ -80,7 +80,7 @@ async fn start_one(
     sandbox: &Arc<Sandbox>,
     limits: Limits,
 ) -> Result<Ready, SpinUpError> {
-    let Container { settings, .. } = container;
+    let settings = &of_image(&container.settings, &image.record.config);
     let name = container.image.to_string();
     let program = program(settings).ok_or_else(|| {
         SpinUpError::Failed(format!(
@@ -94,7 +94,7 @@ async fn start_one(
     let service = ServiceSpec {
         number,
         hostname: hostname.clone(),
-        layers: vec![image.path.clone()],
+        layers: image.layers.clone(),
     };
     let beside = Arc::clone(sandbox);
     let mut service = tokio::task::spawn_blocking(move || beside.start_service(&service)).await??;
@@ -114,7 +114,12 @@ async fn start_one(
     }
     let start = StartStep {
         step: PROGRAM,
-        working_directory: "/".into(),
+        working_directory: image
+            .record
+            .config
+            .working_directory
+            .clone()
+            .unwrap_or_else(|| "/".into()),
         ..start_of(program, settings, &hostname)
     };
     Ok(Ready {
@@ -125,6 +130,35 @@ async fn start_one(
         sandbox: Arc::clone(sandbox),
         limits,
     })
+}
+
+/// The settings of a container with what its image says where the config is silent, as Docker joins them: an `entrypoint`
+/// of the config puts the image's CMD aside as well.
+fn of_image(settings: &ContainerSettings, image: &ImageConfig) -> ContainerSettings {
+    let some = |words: &Vec<String>| (!words.is_empty()).then(|| words.clone());
+    let command = match &settings.entrypoint {
+        None => settings.command.clone().or_else(|| some(&image.command)),
+        Some(_) => settings.command.clone(),
+    };
+    let mut environment = image.environment.clone();
+    environment.extend(settings.environment.iter().cloned());
+    ContainerSettings {
+        entrypoint: settings.entrypoint.clone().or_else(|| some(&image.entrypoint)),
+        command,
+        user: settings.user.clone().or_else(|| image.user.clone()),
+        environment,
+        ..settings.clone()
+    }
+}
+
+/// What the first container runs beside the steps: what the config says, and what its image says only where the image's label
+/// asks for it.
+pub(crate) fn of_primary(settings: &ContainerSettings, image: &ImageConfig) -> ContainerSettings {
+    if image.preserve_entrypoint && settings.entrypoint.is_none() && !image.entrypoint.is_empty() {
+        of_image(settings, image)
+    } else {
+        settings.clone()
+    }
 }
 
 /// What a container runs: `entrypoint` and `command` one after the other.
@@ -317,6 +351,56 @@ mod tests {
         assert_eq!(of(None, Some(&["b"])).as_deref(), Some("b"));
         assert_eq!(of(Some(&[]), None), None);
         assert_eq!(of(None, None), None);
+    }
+
+    #[test]
+    fn an_image_says_what_the_config_does_not() {
+        let image = ImageConfig {
+            entrypoint: vec!["entry".into()],
+            command: vec!["cmd".into()],
+            user: Some("postgres".into()),
+            environment: vec![("A".into(), "image".into())],
+            ..ImageConfig::default()
+        };
+        let of = |entrypoint, command| {
+            program(&of_image(&settings(entrypoint, command), &image)).map(|words| words.join(" "))
+        };
+        assert_eq!(of(None, None).as_deref(), Some("entry cmd"));
+        assert_eq!(of(None, Some(&["own"])).as_deref(), Some("entry own"));
+        assert_eq!(of(Some(&["own"]), None).as_deref(), Some("own"));
+        let joined = of_image(
+            &ContainerSettings {
+                user: Some("me".into()),
+                environment: vec![("A".into(), "config".into())],
+                ..ContainerSettings::default()
+            },
+            &image,
+        );
+        assert_eq!(joined.user.as_deref(), Some("me"));
+        assert_eq!(
+            joined.environment.last(),
+            Some(&("A".to_owned(), "config".to_owned()))
+        );
+    }
+
+    #[test]
+    fn the_first_container_runs_its_images_entrypoint_where_a_label_asks_for_it() {
+        let image = |preserve_entrypoint, entrypoint: &[&str]| ImageConfig {
+            entrypoint: entrypoint.iter().map(|word| (*word).to_owned()).collect(),
+            command: vec!["cmd".into()],
+            preserve_entrypoint,
+            ..ImageConfig::default()
+        };
+        let of = |image: &ImageConfig, entrypoint, command| {
+            program(&of_primary(&settings(entrypoint, command), image)).map(|words| words.join(" "))
+        };
+        let (with, without) = (image(true, &["entry"]), image(false, &["entry"]));
+        assert_eq!(of(&with, None, None).as_deref(), Some("entry cmd"));
+        assert_eq!(of(&with, None, Some(&["own"])).as_deref(), Some("entry own"));
+        assert_eq!(of(&with, Some(&["own"]), None).as_deref(), Some("own"));
+        assert_eq!(of(&without, None, None), None);
+        assert_eq!(of(&without, None, Some(&["own"])).as_deref(), Some("own"));
+        assert_eq!(of(&image(true, &[]), None, None), None);
     }
 
     #[test]

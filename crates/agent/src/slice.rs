@@ -29,7 +29,7 @@ pub(crate) async fn run(
     assignment: Assignment,
     leash: Leash,
 ) {
-    let Assignment { lease, spec, .. } = assignment;
+    let Assignment { lease, mut spec, .. } = assignment;
     tracing::info!(job = %lease.job, slice = lease.slice, fence = lease.fence, name = spec.job_name, "slice taken");
     let beats = tokio_util::task::AbortOnDropHandle::new(tokio::spawn(keep_alive(
         Arc::clone(&link),
@@ -48,7 +48,7 @@ pub(crate) async fn run(
     let outcome = tokio::select! {
         biased;
         () = leash.fenced() => None,
-        outcome = execute(&here, &spec, &own_wire, &mut reporter, &mut held, &samples) => Some(outcome),
+        outcome = execute(&here, &mut spec, &own_wire, &mut reporter, &mut held, &samples) => Some(outcome),
     };
     let egress = match &outcome {
         Some(_) => connections(held.as_ref(), &spec, &mut reporter).await,
@@ -193,7 +193,7 @@ pub(crate) type Outcome = (SliceStatus, Option<String>);
 
 async fn execute(
     here: &Arc<Surroundings>,
-    spec: &JobSpec,
+    spec: &mut JobSpec,
     wire: &Wire,
     reporter: &mut Reporter,
     held: &mut Option<Arc<Sandbox>>,
@@ -230,13 +230,15 @@ async fn execute(
             );
         }
     };
-    let Some((spun_up, sandbox)) = spun_up else {
+    let Some((mut spun_up, sandbox)) = spun_up else {
         for (number, step) in numbered(spec) {
             let why = standing.runs(step.when, &step.work).err();
             reporter.skip(number, &step.name, why.unwrap_or("the job did not start"));
         }
         return standing.outcome();
     };
+    // What it runs beside the steps has a step and a number like what the config lets it run.
+    spec.primary = std::mem::take(&mut spun_up.own);
     let _watch = samples.watch(&sandbox, spun_up.limits);
     Steps::new(spec, wire, reporter, sandbox, spun_up).run().await
 }

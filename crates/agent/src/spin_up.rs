@@ -4,16 +4,18 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use airlock_agent_protocol::{JobSpec, Lease};
+use airlock_agent_protocol::{JobSpec, Lease, RegistryLogin as Login};
+use airlock_domain::plan::ContainerSettings;
 use airlock_sandbox::channel::ToInit;
 use airlock_sandbox::{Limits, Sandbox, SandboxSpec, SeccompProfile, StartError};
+use airlock_transport::registry::RegistryLogin;
 use tokio::sync::mpsc;
 
 use crate::accounts::{self, Account};
 use crate::doors::{Doors, Voice};
 use crate::egress::Openings;
 use crate::environment;
-use crate::images::{BASE_IMAGE, ImageDir, ImageError, MACHINE_IMAGE, Progress};
+use crate::images::{ImageDir, Progress};
 use crate::inside::{Event, Inside};
 use crate::leash::{Leash, StopCause};
 use crate::limits;
@@ -27,6 +29,8 @@ use crate::surroundings::Surroundings;
 /// A sandbox that takes steps.
 pub(crate) struct SpunUp {
     pub(crate) inside: Inside,
+    /// The first container's settings, with what it runs because its image asks for that.
+    pub(crate) own: ContainerSettings,
     pub(crate) limits: Limits,
     pub(crate) key: Option<KeyAgent>,
     pub(crate) voice: Voice,
@@ -41,7 +45,7 @@ pub(crate) struct SpunUp {
     /// The virtual machine, if there is one.
     pub(crate) guest: Option<Guest>,
     /// The image stays while this lives.
-    pub(crate) _image: ImageDir,
+    pub(crate) image: ImageDir,
 }
 
 /// Why there is no sandbox.
@@ -114,7 +118,7 @@ pub(crate) async fn spin_up(
     let mut sandbox_spec = SandboxSpec {
         id: id.clone(),
         hostname: hostname.clone(),
-        layers: vec![image.path.clone()],
+        layers: image.layers.clone(),
         limits: size.limits,
         local_names: services::names(spec),
         network: openings.network,
@@ -135,10 +139,11 @@ pub(crate) async fn spin_up(
     let opened = sandbox.open_blocks(&openings.blocks);
     sandbox.open_names(&openings.names);
     let channel = sandbox.take_channel();
+    let config = &image.record.config;
     let account = match &kind {
         Kind::Machine(plan) => plan.account(),
         Kind::Container | Kind::InsteadOfMachine(_) => Account::find(
-            spec.primary.user.as_deref(),
+            spec.primary.user.as_deref().or(config.user.as_deref()),
             &accounts::read(sandbox.open_in_root("/etc/passwd")),
             &accounts::read(sandbox.open_in_root("/etc/group")),
         ),
@@ -179,7 +184,7 @@ pub(crate) async fn spin_up(
         Some(guest) => guest.await_ready(&mut inside, leash).await?,
         None => await_ready(&mut inside).await?,
     }
-    for message in environment::configure(spec, lease.slice, &lease.job.to_string(), &account) {
+    for message in environment::configure(spec, lease.slice, &lease.job.to_string(), config, &account) {
         inside.send(ToInit::Configure(message)).await?;
     }
     let services = services::start(spec, &sandbox, size.limits, beside).await?;
@@ -194,6 +199,17 @@ pub(crate) async fn spin_up(
             "made ahead, taken by this job alone"
         }
     ));
+    if account.user.uid != 0 {
+        log.line(&format!("Steps run as {} ({})", account.name, account.user.uid));
+    }
+    let own = if spec.machine {
+        spec.primary.clone()
+    } else {
+        services::of_primary(&spec.primary, config)
+    };
+    if own != spec.primary {
+        log.line("The image's entrypoint runs beside the steps, as its label com.circleci.preserve-entrypoint asks for");
+    }
     log.line(&format!(
         "Resource class {}: {} CPU, {} memory, {} processes{}",
         spec.resource_class,
@@ -224,6 +240,7 @@ pub(crate) async fn spin_up(
     ));
     Ok(SpunUp {
         inside,
+        own,
         limits: size.limits,
         key,
         voice,
@@ -232,7 +249,7 @@ pub(crate) async fn spin_up(
         services,
         ran_in,
         guest,
-        _image: image,
+        image,
     })
 }
 
@@ -265,12 +282,19 @@ async fn machine_or_container(
     limits: &Limits,
     hostname: &str,
 ) -> Result<Kind, SpinUpError> {
+    let [root] = image.layers.as_slice() else {
+        return Ok(Kind::InsteadOfMachine(format!(
+            "image '{}' has {} layers, and a disk is made of a whole tree: bring it with `airlock image import`",
+            image.record.name,
+            image.layers.len()
+        )));
+    };
     let (images, task_exe, wanted) = (
         here.images.clone(),
         here.task_exe.clone(),
         Wanted {
             image: image.record.clone(),
-            root: image.path.clone(),
+            root: root.clone(),
             limits: *limits,
             network: here.network,
             hostname: hostname.to_owned(),
@@ -322,16 +346,22 @@ async fn find_images(
     spec: &JobSpec,
     step: &RunningStep,
 ) -> Result<(ImageDir, Vec<ImageDir>), SpinUpError> {
+    let mut logins = spec.logins.iter().map(Option::as_ref);
     let name = if spec.machine {
         machine::image_name(&spec.image, &here.images)
     } else {
         spec.image.clone()
     };
-    let image = find_image(here, &name, step).await?;
+    if spec.machine && !here.images.knows(&name) {
+        // No registry has images of machines; it would only say that it knows none of this name.
+        here.images.resolve(&name)?;
+    }
+    let image = find_image(here, &name, logins.next().flatten(), step).await?;
     tell("Image", &image, step);
     let mut beside = Vec::new();
     for service in &spec.services {
-        let image = find_image(here, service.image.as_str(), step).await?;
+        let login = logins.next().flatten();
+        let image = find_image(here, service.image.as_str(), login, step).await?;
         tell("Service container", &image, step);
         beside.push(image);
     }
@@ -347,41 +377,35 @@ fn tell(what: &str, image: &ImageDir, step: &RunningStep) {
     ));
 }
 
-/// The image, built first if it is the one Airlock builds itself and is not here yet.
+/// The image, built or pulled first if it is not here yet; the step's log says how far that is.
 async fn find_image(
     here: &Arc<Surroundings>,
     name: &str,
+    login: Option<&Login>,
     step: &RunningStep,
 ) -> Result<ImageDir, SpinUpError> {
-    let images = here.images.clone();
-    let wanted = name.to_owned();
-    let found = tokio::task::spawn_blocking(move || images.resolve(&wanted)).await?;
-    match found {
-        Err(ImageError::Unknown { .. }) if [BASE_IMAGE, MACHINE_IMAGE].contains(&name) => {}
-        found => return Ok(found?),
-    }
-    let images = here.images.clone();
-    let (tell, mut heard) = mpsc::unbounded_channel();
-    let with_kernel = name == MACHINE_IMAGE;
-    let building = tokio::task::spawn_blocking(move || {
-        let mut progress = |progress| {
-            // The slice that waits may have been stopped; the image is built all the same.
-            let _nobody_waits = tell.send(progress);
-        };
-        if with_kernel {
-            images.ensure_machine(&mut progress)
-        } else {
-            images.ensure_base(&mut progress)
-        }
+    let login = login.map_or(RegistryLogin::Anonymous, |login| RegistryLogin::Password {
+        username: login.username.clone(),
+        password: login.password.secret().clone(),
     });
+    let (tell, mut heard) = mpsc::unbounded_channel();
+    let told = Arc::new(move |progress| {
+        // The slice that waits may have been stopped; the image is made all the same.
+        let _nobody_waits = tell.send(progress);
+    });
+    let finding = here.images.obtain(name, &login, told);
+    tokio::pin!(finding);
     let mut last_phase = String::new();
-    while let Some(Progress { percent, phase }) = heard.recv().await {
-        let text = format!("{name} is being built, {percent} %");
-        step.note(&text);
+    loop {
+        let Progress { percent, phase } = tokio::select! {
+            biased;
+            Some(progress) = heard.recv() => progress,
+            found = &mut finding => return Ok(found?),
+        };
+        step.note(&format!("{phase}, {percent} %"));
         if phase != last_phase {
-            step.log().line(&format!("{text}: {phase}"));
+            step.log().line(&phase);
             last_phase = phase;
         }
     }
-    Ok(building.await??)
 }

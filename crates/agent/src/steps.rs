@@ -71,7 +71,7 @@ impl<'a> Steps<'a> {
         sandbox: Arc<Sandbox>,
         spun_up: SpunUp,
     ) -> Self {
-        let home = environment::home(spec, &spun_up.account);
+        let home = environment::home(spec, &spun_up.image.record.config, &spun_up.account);
         Self {
             spec,
             wire,
@@ -114,9 +114,10 @@ impl<'a> Steps<'a> {
         let ready = std::mem::take(&mut self.spun_up.services);
         self.services = Services::begin(ready, self.reporter, 1);
         if let Some(program) = services::program(&spec.primary) {
+            let directory = self.spun_up.image.record.config.working_directory.clone();
             let start = StartStep {
                 step: first_step(spec) - 1,
-                working_directory: "/".into(),
+                working_directory: directory.unwrap_or_else(|| "/".into()),
                 ..services::start_of(program, &spec.primary, &self.spun_up.hostname)
             };
             self.container = Some(start.step);

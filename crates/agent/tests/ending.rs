@@ -175,18 +175,16 @@ async fn an_agent_that_shuts_down_says_so() {
 async fn what_the_machine_does_not_have_is_one_clear_error() {
     let machine = Machine::start();
     let mut assignment = job(16, vec![run("x", "true")]);
-    assignment.spec.image = "cimg/base:2024.01".into();
+    // Nobody listens there.
+    assignment.spec.image = "127.0.0.1:1/cimg/base:2024.01".into();
     let finished = machine.server.run(assignment).await;
     assert_eq!(finished.status, SliceStatus::InfrastructureFail);
     let reason = finished.reason.expect("a reason");
     assert!(
-        reason.starts_with("image 'cimg/base:2024.01' is not on this machine;"),
+        reason.starts_with("the registry 127.0.0.1:1 cannot be reached: "),
         "{reason}"
     );
-    assert!(
-        reason.contains("airlock image build-base --name cimg/base:2024.01"),
-        "{reason}"
-    );
+    assert!(reason.contains("`airlock image import`"), "{reason}");
     assert_eq!(machine.server.ends()[1].1, StepStatus::Skipped);
     assert!(machine.server.log(0).contains(&reason));
     machine.stop().await;

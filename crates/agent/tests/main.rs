@@ -8,6 +8,7 @@ mod ending;
 mod https;
 mod inventory;
 mod machine;
+mod pulling;
 mod server;
 mod services;
 mod single;

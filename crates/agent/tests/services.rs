@@ -1,9 +1,12 @@
 //! Containers beside a job's first one, what a container runs by itself, and who it runs as.
 
+use std::fs;
+
 use airlock_agent_protocol::Assignment;
 use airlock_domain::ImageName;
 use airlock_domain::plan::{Container, ContainerSettings, Place, StepWhen};
 use airlock_domain::state::{SliceStatus, StepStatus};
+use airlock_testkit::{OciLayout, Registry};
 
 use crate::server::Rows;
 use crate::support::{IMAGE, Machine, busybox_root, job, run, secret, when};
@@ -184,21 +187,19 @@ async fn the_first_container_can_run_something_of_its_own_and_ends_the_job_with_
         65,
         vec![run(
             "look",
-            "until [ -e /tmp/up ]; do sleep 0.01; done; ps -o args | grep -c '[s]leep 1001'",
+            "until ps -o args | grep -q '^sleep 1001'; do sleep 0.01; done; echo seen",
         )],
     );
     assignment.spec.primary = ContainerSettings {
         entrypoint: Some(words(&["sh", "-c"])),
-        command: Some(words(&[
-            "echo own; (sleep 1001 &); touch /tmp/up; exec sleep 1002",
-        ])),
+        command: Some(words(&["echo own; (sleep 1001 &); exec sleep 1002"])),
         ..ContainerSettings::default()
     };
     let finished = machine.server.run(assignment).await;
     assert_eq!((finished.status, finished.reason), (SliceStatus::Success, None));
     assert_eq!(
         (machine.server.log(1), machine.server.log(2)),
-        ("own\n".into(), "1\n".into())
+        ("own\n".into(), "seen\n".into())
     );
 
     machine.server.forget();
@@ -228,8 +229,8 @@ async fn steps_run_as_the_user_the_config_names_at_their_home() {
     let machine = Machine::with_image(IMAGE, |root| {
         busybox_root(root);
         let accounts = "root:x:0:0:root:/root:/bin/sh\ncircleci:x:3434:3434::/home/circleci:/bin/sh\n";
-        std::fs::write(root.join("etc/passwd"), accounts).expect("written");
-        std::fs::write(
+        fs::write(root.join("etc/passwd"), accounts).expect("written");
+        fs::write(
             root.join("etc/group"),
             "circleci:x:3434:\ndocker:x:999:circleci\n",
         )
@@ -250,5 +251,64 @@ async fn steps_run_as_the_user_the_config_names_at_their_home() {
         "3434\n3434 999\n/home/circleci circleci\n/home/circleci/project\n"
     );
     assert_eq!(machine.server.log(2), "1\n");
+    machine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_images_entrypoint_runs_beside_the_steps_where_its_label_asks_for_that() {
+    let machine = Machine::start();
+    let at = |name: &str| machine.dir.path().join(name);
+    let (root, extra) = (at("root"), at("extra"));
+    airlock_testkit::busybox_root(&root).expect("a root");
+    fs::create_dir_all(root.join("srv")).expect("made");
+    fs::create_dir_all(extra.join("etc")).expect("made");
+    fs::write(root.join("etc/gone"), "x").expect("written");
+    fs::write(extra.join("etc/added"), "added\n").expect("written");
+    let registry = Registry::start(&at("registry")).expect("a registry");
+    let script =
+        "echo \"$FROM_IMAGE in $PWD\"; touch /tmp/up; until [ -e /tmp/end ]; do sleep 0.01; done; exit 4";
+    for (tag, keep) in [("kept", "true"), ("plain", "false")] {
+        let label = format!("com.circleci.preserve-entrypoint={keep}");
+        let mut flags = vec!["--config.label", &label, "--config.workingdir", "/srv"];
+        flags.extend(["--config.env", "FROM_IMAGE=image"]);
+        for word in ["/bin/sh", "-c", script] {
+            flags.extend(["--config.entrypoint", word]);
+        }
+        let layout = OciLayout::with_umoci(&at(tag), "1", &[&root, &extra], &flags).expect("an image");
+        layout.delete_with_umoci("1", "/etc/gone").expect("deleted");
+        registry
+            .push(&layout, "1", &format!("test/{tag}:1"), &[])
+            .expect("pushed");
+    }
+    let on = |number: u128, tag: &str, script: &str| {
+        let mut assignment = job(number, vec![run("step", script)]);
+        assignment.spec.image = registry.name(&format!("test/{tag}:1"));
+        assignment
+    };
+    let wait =
+        "until [ -e /tmp/up ]; do sleep 0.01; done; cat /etc/added; test ! -e /etc/gone; echo $FROM_IMAGE";
+    let finished = machine.server.run(on(70, "kept", wait)).await;
+    assert_eq!((finished.status, finished.reason), (SliceStatus::Success, None));
+    assert_eq!(machine.server.log(1), "image in /srv\n");
+    assert_eq!(machine.server.log(2), "added\nimage\n");
+
+    // Its end is the end of the job.
+    machine.server.forget();
+    let finished = machine
+        .server
+        .run(on(71, "kept", "touch /tmp/end; sleep 1000"))
+        .await;
+    assert_eq!(finished.status, SliceStatus::Failed);
+    let log = machine.server.log(1);
+    assert!(log.contains("ended with exit code 4"), "{log}");
+
+    // Without the label it does not run.
+    machine.server.forget();
+    let finished = machine
+        .server
+        .run(on(72, "plain", "test ! -e /tmp/up; echo alone"))
+        .await;
+    assert_eq!(finished.status, SliceStatus::Success);
+    assert_eq!(machine.server.log(1), "alone\n");
     machine.stop().await;
 }

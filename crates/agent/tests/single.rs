@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use airlock_agent::{Network, RunRoot, SandboxRan, SandboxRun, SandboxRunError, sandbox_run};
+use airlock_agent::{ImageSettings, Network, RunRoot, SandboxRan, SandboxRun, SandboxRunError, sandbox_run};
 use tokio::sync::mpsc;
 
 use crate::support::{busybox_root, task_exe};
@@ -27,6 +27,7 @@ async fn with_disk(
         resource_class: "small".into(),
         disk_bytes,
         command: command.iter().map(|&word| word.to_owned()).collect(),
+        images: ImageSettings::default(),
     };
     let (output, mut pieces) = mpsc::channel::<Vec<u8>>(16);
     let collected = tokio::spawn(async move {

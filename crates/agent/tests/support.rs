@@ -208,6 +208,7 @@ pub(crate) fn job(number: u128, steps: Vec<StepSpec>) -> Assignment {
         machine: false,
         primary: ContainerSettings::default(),
         services: Vec::new(),
+        logins: Vec::new(),
         resource_class: "small".into(),
         working_directory: "~/project".into(),
         shell: Vec::new(),

@@ -9,6 +9,7 @@ mod orb_addresses;
 mod orb_dir;
 mod orb_places;
 mod processes;
+mod settings;
 mod show;
 mod supervise;
 mod task_binary;

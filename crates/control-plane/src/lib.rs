@@ -22,6 +22,7 @@ mod planning;
 pub mod projects;
 pub mod queries;
 pub mod records;
+mod registry_logins;
 mod selection;
 mod specs;
 mod unoffered;

@@ -9,7 +9,7 @@ use airlock_domain::trust::{SecretsDecision, SecretsQuestion, may_see_secrets};
 use airlock_driver_interfaces::rows::{Claimed, JobRow, PipelineRow, ProjectRow};
 
 use crate::projects::{deploy_key_context, environment_context};
-use crate::{ControlPlane, UseCaseError, limits};
+use crate::{ControlPlane, UseCaseError, limits, registry_logins};
 
 /// The image of `machine: true`, as agents know it.
 const DEFAULT_MACHINE: &str = "default";
@@ -36,7 +36,7 @@ impl ControlPlane {
             .ok_or_else(|| missing("the project"))?;
 
         let secrets = self.secrets(&pipeline, &project).await?;
-        let masks = secrets
+        let mut masks: Vec<SecretValue> = secrets
             .iter()
             .filter_map(|variable| secret_of(&variable.value))
             .collect();
@@ -71,7 +71,11 @@ impl ControlPlane {
         // What the container itself has is the weakest. Its names need not be ones that a shell takes.
         let (of_container, mut plain) = container_variables(&primary.environment);
         let mut sealed = Vec::new();
-        for variable in merge([of_container, secrets, built_ins, own]) {
+        let variables = merge([of_container, secrets, built_ins, own]);
+        let settings = services.iter().map(|service| &service.settings);
+        let logins = registry_logins::logins([&primary].into_iter().chain(settings), &variables)?;
+        masks.extend(logins.iter().flatten().map(|login| login.password.clone()));
+        for variable in variables {
             match variable.value {
                 Value::Plain(value) => plain.push((variable.name.to_string(), value)),
                 Value::Secret(secret) => sealed.push((variable.name.to_string(), SecretValue::new(secret))),
@@ -98,6 +102,7 @@ impl ControlPlane {
             machine: matches!(body.executor, Executor::Machine(_) | Executor::MacOs(_)),
             primary,
             services,
+            logins,
             resource_class: body.resource_class.to_string(),
             working_directory: body.working_directory.clone(),
             shell: body.shell.clone(),

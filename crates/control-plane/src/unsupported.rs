@@ -7,7 +7,8 @@ use std::fmt::Write as _;
 
 use airlock_domain::ImageName;
 use airlock_domain::plan::{
-    BuildJob, ContainerSettings, Executor, JobBody, Place, Plan, PlannedJob, PlannedWorkflow, Step, StepBody,
+    BuildJob, ContainerSettings, Executor, JobBody, Place, Plan, PlannedJob, PlannedWorkflow, RegistryAuth,
+    Step, StepBody,
 };
 
 use crate::limits;
@@ -179,12 +180,20 @@ fn of_container(
     if image.as_str().contains('$') {
         found.add(place, "variables in the name of an image are not filled in", job);
     }
-    if settings.auth.is_some() {
-        found.add(
+    match settings.auth {
+        None | Some(RegistryAuth::Password { .. }) => {}
+        Some(RegistryAuth::AwsKey { .. } | RegistryAuth::AwsRole { .. }) => found.add(
             place,
-            "images that need signing in at a registry are not fetched yet",
+            "signing in with `aws_auth` is not done yet; use `auth` with the username AWS and, as password, a secret that holds \
+             the output of `aws ecr get-login-password`, or let the operator name a mirror in [images.mirrors]",
             job,
-        );
+        ),
+        Some(RegistryAuth::Gcp { .. }) => found.add(
+            place,
+            "signing in with `gcp_auth` is not done yet; use `auth` with the username _json_key and, as password, a secret that \
+             holds a service account's key, or let the operator name a mirror in [images.mirrors]",
+            job,
+        ),
     }
 }
 
@@ -228,7 +237,7 @@ version: 2.1
 setup: true
 jobs:
   a: &a
-    docker: [{image: x, user: me, auth: {username: $A, password: $B}}, {image: postgres}]
+    docker: [{image: x, user: me, aws_auth: {aws_access_key_id: $A, aws_secret_access_key: $B}}, {image: postgres}]
     steps:
       - restore_cache: {key: v1}
       - run: {command: make, max_auto_reruns: 2}
@@ -246,7 +255,9 @@ workflows:
         let want = "\
 The config is in order, but this version of Airlock cannot run all of it yet:
 .circleci/config.yml:2:1: configs that another config follows (`setup: true`) are not run yet
-.circleci/config.yml:5:22: images that need signing in at a registry are not fetched yet (job 'a' and 1 more)
+.circleci/config.yml:5:22: signing in with `aws_auth` is not done yet; use `auth` with the username AWS and, as \
+password, a secret that holds the output of `aws ecr get-login-password`, or let the operator name a mirror in \
+[images.mirrors] (job 'a' and 1 more)
 .circleci/config.yml:7:9: caches are not kept yet (job 'a' and 1 more)
 .circleci/config.yml:10:9: jobs are not given a Docker engine yet (job 'a' and 1 more)
 .circleci/config.yml:12:7: resource classes of machines of one's own are not known yet (job 'm')

@@ -21,6 +21,7 @@ pub mod limits;
 pub mod listener;
 pub mod provider;
 pub mod redirect;
+pub mod registry;
 pub mod ssh;
 pub mod tls;
 pub mod unix_http;

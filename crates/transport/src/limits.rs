@@ -74,3 +74,15 @@ pub const FETCH: Duration = Duration::from_secs(10);
 
 /// Redirects that are followed for one file. Real ones are one or two: to the newest version, to where files are served.
 pub const FETCH_REDIRECTS: usize = 5;
+
+/// A registry answers a question about a manifest, signing in included, in this time.
+pub const REGISTRY_ANSWER: Duration = Duration::from_mins(1);
+
+/// A registry that sends nothing for so long in the middle of a layer is given up and asked again.
+pub const REGISTRY_SILENCE: Duration = Duration::from_secs(30);
+
+/// What registries agree to take as a manifest; a list of a hundred platforms has a tenth of it.
+pub const MANIFEST_BYTES: usize = 4 * 1024 * 1024;
+
+/// Layers of one image. Docker makes 127 at most, and an overlay holds 500 with those of the job's own.
+pub const IMAGE_LAYERS: usize = 200;

@@ -294,9 +294,9 @@ mod tests {
         let store = ImageStore::open(cache).expect("opened");
         let mut seen = Vec::new();
         let image = store.ensure_base(&mut |step| seen.push(step)).expect("built");
-        assert!(image.path.join("usr/bin/git").exists());
+        assert!(image.layers[0].join("usr/bin/git").exists());
         assert!(
-            fs::read_dir(image.path.join("dev"))
+            fs::read_dir(image.layers[0].join("dev"))
                 .expect("there")
                 .next()
                 .is_none()

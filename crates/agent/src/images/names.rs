@@ -4,6 +4,10 @@
 use std::fmt::Write as _;
 
 use airlock_domain::{ImageName, NameError};
+use aws_lc_rs::digest::{SHA256, digest};
+
+/// Longer names get a digest in place of their end: a file's name has 255 bytes, and temporary ones have more to say.
+const LONGEST: usize = 180;
 
 /// A file name that stands for this image name alone.
 pub(super) fn file_name(name: &str) -> Result<String, NameError> {
@@ -16,6 +20,12 @@ pub(super) fn file_name(name: &str) -> Result<String, NameError> {
             // Writing to a string does not fail.
             let _infallible = write!(file, "%{byte:02X}");
         }
+    }
+    if file.len() > LONGEST {
+        let digest = hex::encode(digest(&SHA256, file.as_bytes()));
+        // Plain ASCII by now.
+        file.truncate(LONGEST - digest.len() - 1);
+        file = format!("{file}_{digest}");
     }
     Ok(file)
 }
@@ -34,6 +44,8 @@ mod tests {
             file_name("a/b").expect("a name"),
             file_name("a_b").expect("a name")
         );
+        let long = |end: &str| file_name(&format!("{}{end}", "a/".repeat(200))).expect("a name");
+        assert!(long("x").len() <= LONGEST && long("x") != long("y"));
         for bad in ["", "../x", "/etc", "a b", "-x", "%2F"] {
             assert!(file_name(bad).is_err(), "{bad:?} was taken");
         }

@@ -41,7 +41,7 @@ fn directories_and_archives_are_the_same_image() {
     assert_eq!(names, ["cimg/base:1", "cimg/base:2"]);
     let image = store.resolve("cimg/base:2").expect("found");
     assert_eq!(
-        fs::read_to_string(image.path.join("bin/sh")).expect("read"),
+        fs::read_to_string(image.layers[0].join("bin/sh")).expect("read"),
         "one"
     );
 }
@@ -53,9 +53,9 @@ fn an_unknown_image_says_what_to_do() {
     let text = store.resolve("cimg/base").expect_err("unknown").to_string();
     assert_eq!(
         text,
-        "image 'cimg/base' is not on this machine; Airlock does not pull from registries yet: build one with `airlock \
-         image build-base --name cimg/base --packages …`, import one with `airlock image import FILE --name cimg/base`, \
-         or use airlock/base (on this machine: local/tools)"
+        "image 'cimg/base' is not on this machine: pull it with `airlock image pull cimg/base`, build one with `airlock \
+         image build-base --name cimg/base --packages …`, or import one with `airlock image import FILE --name cimg/base` \
+         (on this machine: local/tools)"
     );
 }
 
@@ -79,6 +79,30 @@ fn a_mapped_name_is_the_same_image() {
     let mapped = store.map("cimg/base:2024.01", BASE_IMAGE).expect("mapped");
     assert_eq!(mapped.digest, one.digest);
     store.resolve("cimg/base:2024.01").expect("found");
+}
+
+#[test]
+fn a_name_is_known_by_what_is_here_and_by_the_operators_table() {
+    let (_dir, store) = store();
+    store.import(rootfs("x").path(), "local/tools").expect("imported");
+    let settings = ImageSettings {
+        map: [("ubuntu-2204:*".to_owned(), "team/machine:1".to_owned())].into(),
+        ..ImageSettings::default()
+    };
+    let store = store.with_settings(settings);
+    for (name, named, known) in [
+        ("local/tools", true, true),
+        ("ubuntu-2204:current", true, true),
+        (BASE_IMAGE, false, true),
+        (MACHINE_IMAGE, false, true),
+        ("ubuntu-2404:current", false, false),
+    ] {
+        assert_eq!(
+            (store.is_named(name), store.knows(name)),
+            (named, known),
+            "{name}"
+        );
+    }
 }
 
 #[test]

@@ -27,7 +27,7 @@ const DEFAULT_NAMES: &[&str] = &[
 /// The image to look for: what the config names, else Airlock's own. Where no machine can be made, a system without a
 /// kernel does.
 pub(crate) fn image_name(wanted: &str, images: &ImageStore) -> String {
-    if !(DEFAULT_NAMES.contains(&wanted) || wanted == MACHINE_IMAGE) || images.resolve(wanted).is_ok() {
+    if !(DEFAULT_NAMES.contains(&wanted) || wanted == MACHINE_IMAGE) || images.is_named(wanted) {
         return wanted.to_owned();
     }
     match Qemu::find() {

@@ -1,14 +1,20 @@
 //! `airlock image`: images on this machine's disk.
 
+use std::io::Read as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
 
 use airlock_agent::{BASE_IMAGE, ImageRecord, ImageStore, Progress};
+use airlock_domain::Secret;
+use airlock_transport::registry::{ImageReference, RegistryLogin};
+use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{exit, places, require_root};
-use crate::terminal;
+use crate::{settings, terminal};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ImageCommand {
@@ -20,13 +26,18 @@ pub(crate) enum ImageCommand {
     /// Take a root file system from a folder or a tar archive.
     #[command(after_help = "Example:\n  airlock image import rootfs.tar.gz --name team/tools:1")]
     Import(ImportArguments),
+    /// Pull an image from its registry, or look whether its tag has moved.
+    #[command(
+        after_help = "Examples:\n  airlock image pull cimg/base:2024.01\n  airlock image pull registry.example/team/tools:1 --username me --password-stdin < token"
+    )]
+    Pull(PullArguments),
     /// Show the images of this machine.
     #[command(after_help = "Example:\n  airlock image list")]
     List(ListArguments),
     /// Give an image a further name, so that configs need no change.
     #[command(after_help = "Example:\n  airlock image map cimg/base:2024.01 airlock/base")]
     Map(MapArguments),
-    /// Remove what no name points to and no job uses.
+    /// Remove what no name points to and no job uses, and pulled images beyond quota and age.
     #[command(after_help = "Example:\n  airlock image prune")]
     Prune(Place),
 }
@@ -62,6 +73,20 @@ pub(crate) struct ImportArguments {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct PullArguments {
+    /// The image as configs name it; the table `[images] map` of airlock.toml is not looked at.
+    name: String,
+    /// Sign in as this user.
+    #[arg(long, requires = "password_stdin")]
+    username: Option<String>,
+    /// Read the password from standard input.
+    #[arg(long, requires = "username")]
+    password_stdin: bool,
+    #[command(flatten)]
+    place: Place,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct ListArguments {
     /// Print one JSON object a line.
     #[arg(long)]
@@ -82,14 +107,18 @@ pub(crate) struct MapArguments {
 
 /// The image store of a data directory.
 pub(crate) fn store(data_dir: Option<PathBuf>) -> anyhow::Result<ImageStore> {
-    Ok(ImageStore::open(places::image_cache(&places::data_dir(
-        data_dir,
-    )))?)
+    let data_dir = places::data_dir(data_dir);
+    let settings = settings::read(&data_dir)?.images;
+    Ok(ImageStore::open(places::image_cache(&data_dir))?.with_settings(settings))
 }
 
 pub(crate) async fn run(command: ImageCommand) -> anyhow::Result<ExitCode> {
     require_root("airlock image")?;
-    // Every call of the store waits for disks and children.
+    if let ImageCommand::Pull(arguments) = command {
+        pull(arguments).await?;
+        return Ok(exit::OK);
+    }
+    // Every other call of the store waits for disks and children.
     tokio::task::spawn_blocking(move || blocking(command)).await??;
     Ok(exit::OK)
 }
@@ -100,26 +129,67 @@ fn blocking(command: ImageCommand) -> anyhow::Result<()> {
             let store = store(arguments.place.data_dir)?;
             let record =
                 with_bar(|progress| store.build_base(&arguments.name, &arguments.packages, progress))?;
-            tell(&record);
+            tell_of(&record);
         }
         ImageCommand::Import(arguments) => {
-            tell(&store(arguments.place.data_dir)?.import(&arguments.from, &arguments.name)?);
+            tell_of(&store(arguments.place.data_dir)?.import(&arguments.from, &arguments.name)?);
         }
         ImageCommand::Map(arguments) => {
-            tell(&store(arguments.place.data_dir)?.map(&arguments.name, &arguments.existing)?);
+            tell_of(&store(arguments.place.data_dir)?.map(&arguments.name, &arguments.existing)?);
         }
         ImageCommand::List(arguments) => list(&arguments)?,
         ImageCommand::Prune(place) => {
-            for removed in store(place.data_dir)?.prune()? {
+            let store = store(place.data_dir)?;
+            let given_back = store.collect(SystemTime::now())?;
+            for removed in store.prune()? {
                 terminal::line(&format!("removed {removed}"));
             }
+            if given_back > 0 {
+                terminal::line(&format!(
+                    "removed {} MB of pulled images beyond quota and age",
+                    given_back / 1_000_000
+                ));
+            }
         }
+        ImageCommand::Pull(_) => {}
     }
     Ok(())
 }
 
+async fn pull(arguments: PullArguments) -> anyhow::Result<()> {
+    let login = match arguments.username {
+        None => RegistryLogin::Anonymous,
+        Some(username) => {
+            let mut password = Vec::new();
+            std::io::stdin()
+                .read_to_end(&mut password)
+                .context("reading the password from standard input")?;
+            while password.last().is_some_and(u8::is_ascii_whitespace) {
+                password.pop();
+            }
+            RegistryLogin::Password {
+                username,
+                password: Secret::new(password),
+            }
+        }
+    };
+    let reference: ImageReference = arguments.name.parse()?;
+    let store = store(arguments.place.data_dir)?;
+    let told = Mutex::new(String::new());
+    let tell = Arc::new(move |progress: Progress| {
+        let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
+        if *told != progress.phase {
+            terminal::note(&format!("{:>3} %  {}", progress.percent, progress.phase));
+            *told = progress.phase;
+        }
+    });
+    let image = store.pull(reference, login, tell).await?;
+    tell_of(&image.record);
+    Ok(())
+}
+
 fn list(arguments: &ListArguments) -> anyhow::Result<()> {
-    let records = store(arguments.place.data_dir.clone())?.list()?;
+    let records = store(arguments.place.data_dir.clone())?.list_all()?;
     if records.is_empty() && !arguments.json {
         terminal::note("there is no image yet: airlock image build-base makes one");
     }
@@ -127,13 +197,13 @@ fn list(arguments: &ListArguments) -> anyhow::Result<()> {
         if arguments.json {
             terminal::line(&serde_json::to_string(&record)?);
         } else {
-            tell(&record);
+            tell_of(&record);
         }
     }
     Ok(())
 }
 
-fn tell(record: &ImageRecord) {
+fn tell_of(record: &ImageRecord) {
     let short: String = record.digest.chars().take(12).collect();
     let megabytes = record.size / 1_000_000;
     terminal::line(&format!(

@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 
 use super::{exit, places, require_root};
 use crate::wiring::runs::RunFolder;
-use crate::{task_binary, terminal};
+use crate::{settings, task_binary, terminal};
 
 /// Pieces of output between sandbox and terminal; a slow reader slows the command.
 const OUTPUT_PIECES: usize = 16;
@@ -111,6 +111,7 @@ pub(crate) async fn run(command: SandboxCommand) -> anyhow::Result<ExitCode> {
         resource_class: arguments.class,
         disk_bytes: arguments.disk,
         command: arguments.command,
+        images: settings::read(&data_dir)?.images,
     };
     let (output, mut pieces) = mpsc::channel::<Vec<u8>>(OUTPUT_PIECES);
     let printing = tokio::spawn(async move {
@@ -119,7 +120,7 @@ pub(crate) async fn run(command: SandboxCommand) -> anyhow::Result<ExitCode> {
         }
     });
     let ran = sandbox_run(run, output, |progress| {
-        terminal::note(&format!("{BASE_IMAGE} is being built, {} %", progress.percent));
+        terminal::note(&format!("{}, {} %", progress.phase, progress.percent));
     })
     .await?;
     printing.await.context("printing the output")?;

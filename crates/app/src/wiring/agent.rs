@@ -20,7 +20,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use crate::cli::places;
-use crate::{endpoint, processes, task_binary};
+use crate::{endpoint, processes, settings, task_binary};
 
 /// A certificate lives a day; the next one is taken after this.
 const RENEW_AFTER: Duration = Duration::from_hours(8);
@@ -56,6 +56,7 @@ pub(crate) async fn serve(
     };
     let options = AgentOptions {
         servers: vec![server.url.clone(), server.ssh.clone()],
+        images: settings::read(data_dir)?.images,
         ..AgentOptions::default()
     };
     let agent =

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 
-use airlock_agent::{Agent, AgentConfig};
+use airlock_agent::{Agent, AgentConfig, AgentOptions};
 use airlock_backends::{BlobKeyMaterial, FileBlobs, ProcessBus, SystemClock};
 use airlock_control_plane::{Addresses, ControlPlane, Drivers};
 use airlock_domain::AgentId;
@@ -24,7 +24,7 @@ use super::keys::TransportKeys;
 use super::link::InProcess;
 use super::runs::RunFolder;
 use crate::cli::places;
-use crate::task_binary;
+use crate::{settings, task_binary};
 
 /// Git connections at a time: each slice that checks out has one.
 const SSH_SESSIONS: usize = 256;
@@ -96,7 +96,11 @@ impl LocalInstance {
             slots: None,
         };
         let link = Arc::new(InProcess(plane.clone()));
-        let agent = Agent::new(config, link).context("starting the agent")?;
+        let options = AgentOptions {
+            images: settings::read(data_dir)?.images,
+            ..AgentOptions::default()
+        };
+        let agent = Agent::with_options(config, options, link).context("starting the agent")?;
         let agent = tokio::spawn(async move {
             agent.run(told(stopped)).await;
         });
