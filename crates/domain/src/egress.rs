@@ -2,8 +2,8 @@
 //! Owns the list's text form and says at which line and column an entry is wrong. Pure; the control plane keeps it by
 //! project, the agent enforces it.
 
+use core::net::{Ipv4Addr, Ipv6Addr};
 use std::fmt;
-use std::net::{Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
