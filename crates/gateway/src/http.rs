@@ -11,6 +11,7 @@ pub mod api;
 pub(crate) mod auth;
 pub(crate) mod input;
 pub(crate) mod limits;
+pub(crate) mod percent;
 mod sign_in;
 pub(crate) mod state;
 

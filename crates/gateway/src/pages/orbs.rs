@@ -14,6 +14,7 @@ use super::shell::{Shell, answer};
 use super::words::{Moment, timestamp};
 use crate::http::answer::Problem;
 use crate::http::input::{PathParts, Queries};
+use crate::http::percent::encoded;
 use crate::http::state::State;
 
 #[derive(Template)]
@@ -258,17 +259,4 @@ fn usage(name: &OrbName, version: &OrbVersion) -> String {
 /// Where the page of a version is.
 pub(crate) fn address_of(name: &OrbName, version: &OrbVersion) -> String {
     format!("/orbs/{name}?version={}", encoded(&version.to_string()))
-}
-
-/// A version in the query of an address.
-fn encoded(text: &str) -> String {
-    use std::fmt::Write as _;
-    text.bytes().fold(String::new(), |mut text, byte| {
-        if byte.is_ascii_alphanumeric() || b".-_".contains(&byte) {
-            text.push(char::from(byte));
-        } else {
-            let _infallible = write!(text, "%{byte:02X}");
-        }
-        text
-    })
 }

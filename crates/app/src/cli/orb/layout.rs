@@ -100,7 +100,7 @@ pub(crate) fn read_text(path: &Path, most: usize) -> anyhow::Result<Option<Strin
 pub(crate) fn clone(url: &str) -> anyhow::Result<TempDir> {
     anyhow::ensure!(
         !url.starts_with('-') && (url.contains("://") || url.contains(':')),
-        "{url} is neither a folder nor the URL of a git repository"
+        "this is neither a folder nor the URL of a git repository"
     );
     let folder = tempfile::tempdir().context("making a folder for the repository")?;
     let output = Command::new("git")
@@ -117,7 +117,8 @@ pub(crate) fn clone(url: &str) -> anyhow::Result<TempDir> {
         .context("starting git")?;
     anyhow::ensure!(
         output.status.success(),
-        "git could not clone {url}: {}",
+        // Without the URL, which may hold a password: git takes it out of its own words.
+        "git could not clone the repository: {}",
         String::from_utf8_lossy(&output.stderr).trim()
     );
     Ok(folder)
@@ -126,6 +127,15 @@ pub(crate) fn clone(url: &str) -> anyhow::Result<TempDir> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_password_in_a_url_is_not_repeated() {
+        let closed = "http://me:hidden-4711@127.0.0.1:1/x.git";
+        for url in [closed, "me-hidden-4711"] {
+            let told = clone(url).map(|_| ()).expect_err("not cloned").to_string();
+            assert!(!told.contains("hidden-4711"), "{told}");
+        }
+    }
 
     fn folder(files: &[&str]) -> TempDir {
         let folder = tempfile::tempdir().expect("a folder");

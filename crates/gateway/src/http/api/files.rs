@@ -14,6 +14,7 @@ use futures_util::stream;
 use crate::http::answer::Problem;
 use crate::http::input::{PathParts, Queries};
 use crate::http::limits;
+use crate::http::percent::encoded;
 use crate::http::state::State;
 
 /// The whole length of a log, so that a reader knows whether there is more.
@@ -98,20 +99,10 @@ fn pieces(
 
 /// The last part of a path as a file name, in plain letters for old readers and in full for others (RFC 6266).
 fn attachment(path: &str) -> String {
-    use std::fmt::Write as _;
     let name = path.rsplit('/').next().unwrap_or_default();
     let safe = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
     let plain: String = name.chars().map(|c| if safe(c) { c } else { '_' }).collect();
-    let full = name
-        .bytes()
-        .fold(String::with_capacity(name.len()), |mut text, byte| {
-            if safe(char::from(byte)) {
-                text.push(char::from(byte));
-            } else {
-                let _infallible = write!(text, "%{byte:02X}");
-            }
-            text
-        });
+    let full = encoded(name);
     format!("attachment; filename=\"{plain}\"; filename*=UTF-8''{full}")
 }
 
