@@ -30,7 +30,7 @@ impl ControlPlane {
         }))
     }
 
-    /// Takes everything that waits for the platform, in nobody's name, and ends it.
+    /// Takes what has waited long enough for the platform, the oldest first, in nobody's name, and ends it.
     async fn refuse(&self, platform: Platform) -> Result<(), UseCaseError> {
         let reason = UseCaseError::Invalid(format!(
             "this job needs a machine with {}, and no agent of this installation offers one (platform '{platform}')",
@@ -39,6 +39,11 @@ impl ControlPlane {
         let nobody = AgentId::new(uuid::Uuid::nil());
         loop {
             let now = self.now();
+            let waiting = self.store().waiting().await?;
+            let oldest = waiting.into_iter().find(|(needed, _)| *needed == platform);
+            if oldest.is_none_or(|(_, since)| now.millis_since(since) < limits::UNOFFERED_MS) {
+                return Ok(());
+            }
             let until = now.plus_millis(i64::try_from(LEASE_MS).unwrap_or(i64::MAX));
             let claimed = self.store().claim(nobody, &[platform], until, now).await?;
             let Some(claimed) = claimed else { return Ok(()) };

@@ -94,9 +94,17 @@ impl Record {
         self.stage = stage;
         let write = || -> io::Result<()> {
             let letter = serde_json::to_vec(&stage)?;
-            let file = fs::File::options().write(true).open(&path)?;
-            // Without the quotation marks.
-            file.write_all_at(&letter[1..letter.len() - 1], BEFORE_STAGE.len() as u64)
+            let file = fs::File::options().read(true).write(true).open(&path)?;
+            let mut head = [0; BEFORE_STAGE.len() + 2];
+            file.read_exact_at(&mut head, 0)?;
+            if head.starts_with(BEFORE_STAGE.as_bytes()) && head.ends_with(b"\"") {
+                // Without the quotation marks.
+                return file.write_all_at(&letter[1..letter.len() - 1], BEFORE_STAGE.len() as u64);
+            }
+            // What an older agent wrote: in another order, and in words.
+            let next = path.with_extension("next");
+            fs::write(&next, serde_json::to_vec(self)?)?;
+            fs::rename(&next, &path)
         };
         write().doing(|| format!("writing {}", path.display()))
     }

@@ -195,12 +195,14 @@ fn what_waits_makes_room_for_a_job() {
     let machine = Machine::without_launcher();
     // Four ranges of ids, and two of them for what waits.
     let launcher = launcher(&machine, false, 2);
-    let (one, two) = (machine.spec("one"), machine.spec("two"));
+    // A kind each, so that one of each waits whenever they came.
+    let (one, mut two) = (machine.spec("one"), machine.spec("two"));
+    two.limits.pids += 1;
     let held = [start(&launcher, &one), start(&launcher, &two)];
     until(&launcher, |told| told.waiting == 2);
     // Of another kind, so that it cannot take what waits.
     let mut other = machine.spec("three");
-    other.limits.pids += 1;
+    other.limits.pids += 2;
     let three = start(&launcher, &other);
     let told = until(&launcher, |told| told.discarded == 2);
     assert_eq!((told.hits, told.misses), (0, 3));
@@ -208,7 +210,7 @@ fn what_waits_makes_room_for_a_job() {
 }
 
 #[test]
-fn openings_in_the_network_are_bound_to_the_job() {
+fn one_made_ahead_has_an_address_of_its_own() {
     let namespace = Namespace::new();
     namespace.within(|| {
         let machine = Machine::without_launcher();

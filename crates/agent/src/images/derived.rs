@@ -63,7 +63,12 @@ impl ImageStore {
             let lock = self.lock_file(&format!("derived.{}", entry.file_name().to_string_lossy()))?;
             let alone = FileLock::try_exclusive(lock).map_err(at("locking", &entry.path()))?;
             if alone.is_some() {
-                fs::remove_dir_all(entry.path()).map_err(at("removing", &entry.path()))?;
+                // Moved away first: what is half removed is not seen under the name either.
+                let name = entry.file_name().to_string_lossy().into_owned();
+                let scratch = self.scratch(&name)?;
+                fs::rename(entry.path(), scratch.path().join("removed"))
+                    .map_err(at("moving", &entry.path()))?;
+                scratch.close().map_err(at("removing", &entry.path()))?;
             }
         }
         Ok(())

@@ -10,6 +10,8 @@ use std::process::{Command, Stdio};
 use super::initramfs::{Entry, archive};
 use super::kernel::{Driver, Kernel};
 
+/// Goes up when [`fill`] makes something else of the same image and program.
+pub(super) const FORMAT: u32 = 1;
 /// Where the files lie in the layer that the sandbox gets.
 pub(super) const DIRECTORY: &str = "machine";
 /// The job's image.

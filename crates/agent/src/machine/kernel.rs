@@ -43,7 +43,7 @@ pub(super) struct Kernel {
 pub(super) type Driver = (String, Vec<u8>);
 
 impl Kernel {
-    /// The newest kernel by name; none where the image has none.
+    /// The newest kernel by its number; none where the image has none.
     pub(super) fn find(image: &Path) -> io::Result<Option<Self>> {
         let root = OwnedFd::from(File::open(image)?);
         let Ok(boot) = open(&root, "boot", OFlags::DIRECTORY) else {
@@ -57,7 +57,7 @@ impl Kernel {
                 versions.push(version.to_owned());
             }
         }
-        versions.sort();
+        versions.sort_by_cached_key(|version| numbers(version));
         Ok(versions.pop().map(|version| Self { version, root }))
     }
 
@@ -142,6 +142,17 @@ fn list(directory: &OwnedFd) -> io::Result<Vec<(String, FileType)>> {
     Ok(entries)
 }
 
+/// A version's numbers and what follows each, so that 10 comes after 9.
+fn numbers(version: &str) -> Vec<(u64, String)> {
+    let parts = version.split(|c: char| !c.is_ascii_alphanumeric());
+    let number = |part: &str| {
+        let digits = part.find(|c: char| !c.is_ascii_digit()).unwrap_or(part.len());
+        let (number, rest) = part.split_at(digits);
+        (number.parse().unwrap_or_default(), rest.to_owned())
+    };
+    parts.map(number).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use std::fs;
@@ -155,10 +166,10 @@ mod tests {
         let path = |name: &str| image.path().join(name);
         assert!(Kernel::find(image.path()).expect("looked").is_none());
         fs::create_dir_all(path("boot")).expect("made");
-        for version in ["6.1.0", "6.2.0", "7.0.0"] {
+        for version in ["6.9.0", "6.10.0", "7.0.0"] {
             fs::write(path(&format!("boot/vmlinuz-{version}")), version).expect("written");
         }
-        for version in ["6.1.0", "6.2.0"] {
+        for version in ["6.9.0", "6.10.0"] {
             let drivers = path(&format!("usr/lib/modules/{version}/kernel/drivers/virtio"));
             fs::create_dir_all(&drivers).expect("made");
             fs::write(drivers.join("virtio_blk.ko"), "driver").expect("written");
@@ -168,10 +179,10 @@ mod tests {
         symlink("usr/lib", path("lib")).expect("linked");
         let kernel = Kernel::find(image.path()).expect("looked").expect("a kernel");
         assert_eq!(
-            kernel.version, "6.2.0",
+            kernel.version, "6.10.0",
             "7.0.0 has no drivers, so it is not whole"
         );
-        assert_eq!(kernel.image().expect("read"), b"6.2.0");
+        assert_eq!(kernel.image().expect("read"), b"6.10.0");
         let drivers = kernel.drivers().expect("read");
         assert_eq!(
             drivers,

@@ -95,7 +95,8 @@ impl Plan {
         let program = hex::encode(digest(&SHA256, &program));
         let short = |hash: &str| hash.get(..16).unwrap_or(hash).to_owned();
         let name = format!(
-            "disk-{}-{}-{guest_disk}",
+            "disk{}-{}-{}-{guest_disk}",
+            disk::FORMAT,
             short(&wanted.image.digest),
             short(&program)
         );
@@ -154,8 +155,12 @@ impl Plan {
 
 /// The machine's disk within the disk around it: the overlay's tables need some of it, and the job must find its own disk
 /// full before the overlay's file has no room.
+///
+/// A power of two: each size is a copy of the image of its own, and the free disk that sizes come from differs at each
+/// start of the agent.
 fn guest_disk(around: u64) -> u64 {
-    (around / 8 * 7) >> 20 << 20
+    let most = around / 8 * 7;
+    most.checked_ilog2().map_or(0, |power| 1 << power)
 }
 
 #[cfg(test)]
@@ -164,8 +169,9 @@ mod tests {
 
     #[test]
     fn the_guests_disk_fits_into_the_one_around_it() {
-        assert_eq!(guest_disk(8 << 30), 7 << 30);
-        assert!(guest_disk((1 << 30) + 5).is_multiple_of(1 << 20));
+        assert_eq!(guest_disk(8 << 30), 4 << 30);
+        assert_eq!(guest_disk(9 << 30), guest_disk(8 << 30), "nearly as much free");
+        assert_eq!(guest_disk(0), 0);
     }
 
     #[test]

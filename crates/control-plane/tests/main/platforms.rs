@@ -70,14 +70,21 @@ async fn what_nobody_offers_is_refused_with_a_reason_and_the_rest_waits() {
     let pipeline = world.pipeline(ALL_KINDS).await;
     // One agent for Arm was heard; it is busy when the time comes, and its job waits for it.
     assert_eq!(world.claims(&[Platform::Arm]).await.as_deref(), Some("arm"));
+    world.pass(20_000).await;
     let second = world.pipeline(ALL_KINDS).await;
-    world.pass(29_000).await;
+    world.pass(9_000).await;
     assert_eq!(
         world.jobs(pipeline).await,
         "running plain:queued arm:running gpu:queued windows:queued mac:queued",
         "an agent may still come"
     );
     world.pass(2_000).await;
+    assert_eq!(
+        world.jobs(second).await,
+        "running plain:queued arm:queued gpu:queued windows:queued mac:queued",
+        "it has waited eleven seconds"
+    );
+    world.pass(20_000).await;
     assert_eq!(
         world.jobs(second).await,
         "failing plain:queued arm:queued gpu:infrastructure_fail windows:infrastructure_fail mac:infrastructure_fail"

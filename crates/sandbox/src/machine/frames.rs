@@ -49,6 +49,9 @@ pub enum WireError {
     /// A stream was opened that is open, or by the side that opens none.
     #[error("stream {0} of the machine's port was opened out of turn")]
     Open(u32),
+    /// Answers are not read.
+    #[error("the machine's port does not read what it is answered")]
+    Unread,
 }
 
 /// Appends a frame.

@@ -21,6 +21,9 @@ pub(super) const WINDOW: usize = 256 << 10;
 
 /// Bytes for the port above which no stream is read.
 const PORT_FULL: usize = 256 << 10;
+/// Most bytes that wait for the port: data up to [`PORT_FULL`], one piece of every stream, and credits. Answers to a peer
+/// that never reads end there.
+const PORT_MOST: usize = 16 << 20;
 
 /// The channel's own stream.
 const CHANNEL: u32 = 0;
@@ -106,6 +109,9 @@ pub(super) struct Relay<S> {
     channel_open: bool,
     streams: BTreeMap<u32, Stream>,
     next_stream: u32,
+    /// Connections given to the side since it last had nothing to write: they stay open there, also when the stream has
+    /// ended meanwhile.
+    handed_over: usize,
 }
 
 #[derive(Clone, Copy)]
@@ -129,6 +135,7 @@ impl<S: Side> Relay<S> {
             channel_open: true,
             streams: BTreeMap::new(),
             next_stream: 1,
+            handed_over: 0,
         })
     }
 
@@ -138,6 +145,9 @@ impl<S: Side> Relay<S> {
             self.send_channel();
             self.write_port()?;
             self.side.flush()?;
+            if self.side.pending() == 0 {
+                self.handed_over = 0;
+            }
             self.credit_channel();
             if !self.channel_open && self.backlog.is_empty() && self.outgoing.is_empty() {
                 return Ok(());
@@ -228,6 +238,10 @@ impl<S: Side> Relay<S> {
         }
         while let Some(frame) = self.incoming.next()? {
             self.obey(&frame)?;
+            // An honest peer reads whatever it waits for itself.
+            if self.outgoing.len() > PORT_MOST {
+                return Err(WireError::Unread.into());
+            }
         }
         Ok(true)
     }
@@ -285,14 +299,16 @@ impl<S: Side> Relay<S> {
         let Some(door) = door_of(door).filter(|_| !self.streams.contains_key(&number)) else {
             return Err(WireError::Open(number).into());
         };
-        let pair = crate::channel::pair();
-        let (Ok((ours, theirs)), true) = (pair, self.streams.len() < MAX_STREAMS) else {
+        let room = self.streams.len() < MAX_STREAMS && self.handed_over < MAX_STREAMS;
+        let pair = room.then(crate::channel::pair).and_then(Result::ok);
+        let Some((ours, theirs)) = pair else {
             put(&mut self.outgoing, Kind::Reset, number, &[]);
             return Ok(());
         };
         if !self.side.connect(door, theirs)? {
             return Err(WireError::Open(number).into());
         }
+        self.handed_over += 1;
         if unblock(&ours).is_ok() {
             self.streams.insert(number, Stream::new(ours));
         }

@@ -170,4 +170,10 @@ fn a_guest_that_breaks_a_rule_is_cut_off() {
         .flat_map(|piece| frame(Kind::Data, 0, piece))
         .collect();
     assert!(cut(&flood).contains("sent more than it may"));
+    // Questions whose answers are never read.
+    let mut asked = Vec::new();
+    for number in 1..2_500_000 {
+        asked.extend(frame(Kind::Open, number, &[1]));
+    }
+    assert!(cut(&asked).contains("does not read"));
 }
