@@ -15,6 +15,7 @@ mod processes;
 mod runner;
 mod script;
 mod signals;
+mod spare;
 mod step;
 
 use std::io;
@@ -57,6 +58,8 @@ pub struct Settings {
     pub run_dir: PathBuf,
     /// Where the file behind `BASH_ENV` goes when the agent names none.
     pub temp_dir: PathBuf,
+    /// Whether a confined child waits for the first step.
+    pub ahead: bool,
 }
 
 impl Settings {
@@ -65,6 +68,7 @@ impl Settings {
         Self {
             run_dir: PathBuf::from("/run/airlock"),
             temp_dir: PathBuf::from("/tmp"),
+            ahead: true,
         }
     }
 
@@ -76,6 +80,7 @@ impl Settings {
         Self {
             run_dir: directory("AIRLOCK_RUN_DIR", inside.run_dir),
             temp_dir: directory("AIRLOCK_TEMP_DIR", inside.temp_dir),
+            ahead: false,
         }
     }
 }

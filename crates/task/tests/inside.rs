@@ -6,6 +6,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use airlock_sandbox::channel::{
     Configure, Door, FromInit, Reader, SecretBytes, StartStep, StepEnd, StepUser, ToInit, Writer,
@@ -17,6 +18,9 @@ use rustix::event::{PollFd, PollFlags, poll};
 use tempfile::TempDir;
 
 use crate::host::{Host, PROGRAM};
+
+/// A child is forked within milliseconds.
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Above every id that the sandbox's own tests use.
 const ID_BASE: u32 = 0xC000_0000;
@@ -271,6 +275,72 @@ fn a_job_cannot_end_or_read_process_one() {
     );
     host.start(&format!("kill -9 {runner}"));
     assert_eq!(host.wait().code(), None);
+}
+
+/// The one child of process 1, as the host numbers it; it is forked right after process 1 has said that it is ready.
+fn only_child(process: i32) -> i32 {
+    let deadline = Instant::now() + PATIENCE;
+    let children = loop {
+        let children = fs::read_to_string(format!("/proc/{process}/task/{process}/children"));
+        let children = children.expect("children");
+        let numbers = children
+            .split_whitespace()
+            .map(|child| child.parse().expect("a number"));
+        let numbers: Vec<i32> = numbers.collect();
+        if !numbers.is_empty() {
+            break numbers;
+        }
+        assert!(Instant::now() < deadline, "process 1 forked no child");
+        std::thread::yield_now();
+    };
+    assert_eq!(children.len(), 1, "{children:?}");
+    children[0]
+}
+
+fn status(process: i32, field: &str) -> String {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).expect("its status");
+    let line = status.lines().find_map(|line| line.strip_prefix(field));
+    line.expect("the field").trim().to_owned()
+}
+
+#[test]
+fn the_first_step_is_a_child_that_waited_and_is_as_confined_as_the_next() {
+    let mut inside = Inside::new(6);
+    let waiting = only_child(inside.sandbox.pid());
+    inside.start("exec sleep 1000");
+    loop {
+        if matches!(inside.receive(), FromInit::StepStarted { .. }) {
+            break;
+        }
+    }
+    // Its guard has its number, and lives until the step ends.
+    assert_eq!(only_child(inside.sandbox.pid()), waiting);
+    assert_eq!(
+        (status(waiting, "Seccomp:").as_str(), status(waiting, "NSpid:")),
+        ("2", format!("{waiting}\t2"))
+    );
+    inside
+        .writer
+        .send(&ToInit::StopStep { step: 1, grace_ms: 0 })
+        .expect("sent");
+    inside.rest();
+    let look = "grep -E 'Cap|Seccomp|Groups' /proc/self/status; ls /proc/self/fd";
+    let (later, end) = inside.run(look);
+    assert_eq!(end, StepEnd::Exited(0), "{later}");
+    let mut other = Inside::new(7);
+    let (first, end) = other.run(look);
+    assert_eq!((first, end), (later, StepEnd::Exited(0)));
+}
+
+#[test]
+fn a_waiting_child_that_is_gone_is_not_missed() {
+    let mut inside = Inside::new(5);
+    let waiting = only_child(inside.sandbox.pid());
+    let pid = rustix::process::Pid::from_raw(waiting).expect("a number");
+    let ended = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).expect("open");
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).expect("killed");
+    poll(&mut [PollFd::new(&ended, PollFlags::IN)], None).expect("polled");
+    assert_eq!(inside.run("printf ran"), ("ran".to_owned(), StepEnd::Exited(0)));
 }
 
 #[test]

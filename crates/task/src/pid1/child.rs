@@ -31,14 +31,22 @@ pub(super) struct Birth {
     pub(super) ends: ChildEnds,
 }
 
-/// Forks. Returns the child and the pipe that is closed by a successful `exec` or carries the reason of a failure.
+/// Forks a step. Returns the child and the pipe that is closed by a successful `exec` or carries the reason of a failure.
 pub(super) fn spawn(birth: &Birth, isolation: &dyn Isolation) -> io::Result<(Pid, OwnedFd)> {
+    fork(|| {
+        let confined = apart().and_then(|()| confine(isolation));
+        confined.err().unwrap_or_else(|| become_told(birth))
+    })
+}
+
+/// Forks; the child does `work`, which returns only with the reason why it did not become something else.
+pub(super) fn fork(work: impl FnOnce() -> String) -> io::Result<(Pid, OwnedFd)> {
     let (verdict, failure) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
     // SAFETY: this process has one thread, so the child's memory is consistent and it may do anything.
     match unsafe { libc::fork() } {
         -1 => Err(io::Error::last_os_error()),
         0 => {
-            let reason = become_shell(birth, isolation);
+            let reason = work();
             // Reading ends wait for nothing else from a step that never was. If the confinement has closed the
             // pipe already, the step's own output still says why.
             if rustix::io::write(&failure, reason.as_bytes()).is_err() {
@@ -54,9 +62,9 @@ pub(super) fn spawn(birth: &Birth, isolation: &dyn Isolation) -> io::Result<(Pid
     }
 }
 
-/// Becomes the shell, or its guard; returns only with the reason why not.
-fn become_shell(birth: &Birth, isolation: &dyn Isolation) -> String {
-    if let Err(reason) = prepare(birth, isolation) {
+/// Becomes the shell, or its guard, in a process that is confined already; returns only with the reason why not.
+pub(super) fn become_told(birth: &Birth) -> String {
+    if let Err(reason) = prepare(birth) {
         return reason;
     }
     if birth.ends.tty {
@@ -128,9 +136,23 @@ fn close_all_but_standard() {
     }
 }
 
-fn prepare(birth: &Birth, isolation: &dyn Isolation) -> Result<(), String> {
-    let failed = |doing: &'static str| move |error: io::Error| format!("{doing}: {error}");
-    setsid().map_err(|e| failed("starting a session for the step")(e.into()))?;
+/// Begins a session of its own.
+pub(super) fn apart() -> Result<(), String> {
+    setsid().map_err(|errno| failed("starting a session for the step")(errno.into()))?;
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
+    Ok(())
+}
+
+/// Gives up what a step must not have.
+pub(super) fn confine(isolation: &dyn Isolation) -> Result<(), String> {
+    isolation.confine().map_err(failed("confining the step"))
+}
+
+fn failed(doing: &'static str) -> impl Fn(io::Error) -> String {
+    move |error| format!("{doing}: {error}")
+}
+
+fn prepare(birth: &Birth) -> Result<(), String> {
     if birth.ends.tty {
         ioctl_tiocsctty(&birth.ends.input).map_err(|e| failed("taking the step's terminal")(e.into()))?;
     }
@@ -138,8 +160,6 @@ fn prepare(birth: &Birth, isolation: &dyn Isolation) -> Result<(), String> {
         .and_then(|()| rustix::stdio::dup2_stdout(&birth.ends.output))
         .and_then(|()| rustix::stdio::dup2_stderr(&birth.ends.output))
         .map_err(|e| failed("connecting the step's output")(e.into()))?;
-    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
-    isolation.confine().map_err(failed("confining the step"))?;
     let directory = &birth.working_directory;
     create_for(directory, &birth.user)
         .map_err(|error| format!("creating the working directory {}: {error}", directory.display()))?;

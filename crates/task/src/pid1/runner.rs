@@ -20,6 +20,7 @@ use super::output::{self, Output, Taken};
 use super::processes::{Group, Processes};
 use super::script::{ScriptFile, Shell};
 use super::signals::ChildSignal;
+use super::spare::Spare;
 use super::step::{Parts, Step};
 use super::{Isolation, Settings};
 use crate::limits::{
@@ -61,6 +62,8 @@ pub(super) struct Runner<'a> {
     child_signal: ChildSignal,
     children: Children,
     processes: Processes,
+    /// Waits to become the first step.
+    spare: Option<Spare>,
     doors: Doors,
     doors_rest_until: Option<Instant>,
     job: JobEnvironment,
@@ -88,17 +91,30 @@ impl<'a> Runner<'a> {
         }
         let doors = Doors::open(&settings.run_dir)?;
         outbox.push(&FromInit::Ready).map_err(io::Error::other)?;
+        // Said before the fork, which the agent need not wait for; the loop hears of a channel that is closed.
+        let _loop_tells = outbox.flush();
+        // Where it cannot be forked, neither may the first step be, which then says so.
+        let (mut spare, mut job) = (None, JobEnvironment::default());
+        if settings.ahead {
+            spare = Spare::fork(isolation).ok();
+            job.make_bash_env_ahead(settings);
+        }
         Ok(Self {
             settings,
             isolation,
             commands: Reader::new(channel),
             outbox,
             child_signal,
-            children: Children::None,
+            children: if spare.is_some() {
+                Children::Some
+            } else {
+                Children::None
+            },
             processes: Processes::open()?,
+            spare,
             doors,
             doors_rest_until: None,
-            job: JobEnvironment::default(),
+            job,
             secrets: Vec::new(),
             masks: Masks::none(),
             steps: Vec::new(),
@@ -344,10 +360,13 @@ impl<'a> Runner<'a> {
                     );
                 }
             }
-            ToInit::SwitchRoot(new_root) => match self.isolation.switch_root(new_root) {
-                Ok(()) => self.tell(&FromInit::RootSwitched),
-                Err(error) => self.fail(NO_STEP, format!("switching the root: {error}")),
-            },
+            ToInit::SwitchRoot(new_root) => {
+                self.job.forget_bash_env();
+                match self.isolation.switch_root(new_root) {
+                    Ok(()) => self.tell(&FromInit::RootSwitched),
+                    Err(error) => self.fail(NO_STEP, format!("switching the root: {error}")),
+                }
+            }
             ToInit::Shutdown { grace_ms } => self.shut_down(now, Duration::from_millis(grace_ms)),
         }
     }
@@ -401,7 +420,7 @@ impl<'a> Runner<'a> {
         }
     }
 
-    fn fork_step(&self, start: &StartStep, now: Instant) -> Result<Step, String> {
+    fn fork_step(&mut self, start: &StartStep, now: Instant) -> Result<Step, String> {
         let said = |doing: &'static str| move |error: io::Error| format!("{doing}: {error}");
         let is_step = start.program.is_empty();
         let variables = if is_step {
@@ -429,7 +448,11 @@ impl<'a> Runner<'a> {
             user: self.job.user.clone(),
             ends,
         };
-        let (shell, verdict) = spawn(&birth, self.isolation).map_err(said("forking the step's shell"))?;
+        let told = self.spare.take().map(|spare| spare.become_step(&birth));
+        let (shell, verdict) = match told {
+            Some(Ok(shell)) => shell,
+            Some(Err(_)) | None => spawn(&birth, self.isolation).map_err(said("forking the step's shell"))?,
+        };
         let parts = Parts {
             number: start.step,
             shell,
@@ -504,6 +527,7 @@ impl<'a> Runner<'a> {
             step.mark_ending(StepEnd::Stopped, now, grace);
         }
         if first {
+            self.spare = None;
             self.processes.signal(Group::Everyone, Signal::TERM);
             self.processes.signal(Group::Everyone, Signal::CONT);
             self.reap();
