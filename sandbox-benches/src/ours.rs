@@ -172,26 +172,36 @@ impl Ours {
         Ok((switched, clock.parts))
     }
 
-    /// Private memory of process 1 while it waits for its first step, in bytes.
+    /// Private memory of a sandbox's processes while it waits for its first step, in bytes.
     pub(crate) fn idle_memory(&mut self, image: &Path) -> Result<f64> {
         let spec = self.spec(image);
         let mut sandbox = self.launcher.start(&spec)?;
         let mut inside = Inside::of(&mut sandbox)?;
         inside.ready()?;
-        let path = format!("/proc/{}/smaps_rollup", sandbox.pid());
-        let text = std::fs::read_to_string(&path).with_context(|| format!("reading {path}"))?;
+        let one = sandbox.pid();
+        let children = format!("/proc/{one}/task/{one}/children");
+        let children = std::fs::read_to_string(&children).with_context(|| format!("reading {children}"))?;
+        let mut bytes = 0.0;
+        for process in children.split_whitespace().chain([one.to_string().as_str()]) {
+            let path = format!("/proc/{process}/smaps_rollup");
+            let text = std::fs::read_to_string(&path).with_context(|| format!("reading {path}"))?;
+            bytes += unshared(&text).with_context(|| format!("{path} names no memory"))?;
+        }
         sandbox.destroy()?;
-        private(&text).with_context(|| format!("{path} names no private memory"))
+        Ok(bytes)
     }
 }
 
-/// The bytes of both `Private_` lines of `smaps_rollup`.
-fn private(rollup: &str) -> Option<f64> {
+/// The bytes of the `Private_` lines of `smaps_rollup`, and the process's part of anonymous memory it shares: a child that
+/// waits was forked from process 1, and what the two have together is nobody else's.
+fn unshared(rollup: &str) -> Option<f64> {
     let line = |name: &str| {
         let line = rollup.lines().find_map(|line| line.strip_prefix(name))?;
         line.trim().strip_suffix(" kB")?.parse::<f64>().ok()
     };
-    Some((line("Private_Clean:")? + line("Private_Dirty:")?) * 1024.0)
+    let private = line("Private_Clean:")? + line("Private_Dirty:")?;
+    // Anonymous memory is in both: what is private of it is dirty.
+    Some(private.max(line("Private_Clean:")? + line("Pss_Anon:")?) * 1024.0)
 }
 
 struct Inside {
@@ -283,12 +293,14 @@ impl Clock {
 
 #[cfg(test)]
 mod tests {
-    use super::private;
+    use super::unshared;
 
     #[test]
-    fn private_memory_is_both_lines() {
-        let text = "Rss: 900 kB\nPrivate_Clean:        4 kB\nPrivate_Dirty:      196 kB\n";
-        assert_eq!(private(text), Some(204_800.0));
-        assert_eq!(private("Rss: 900 kB\n"), None);
+    fn memory_that_nobody_else_has_is_counted() {
+        let text = "Rss: 900 kB\nPss_Anon: 150 kB\nPrivate_Clean:        4 kB\nPrivate_Dirty:      196 kB\n";
+        assert_eq!(unshared(text), Some(204_800.0));
+        let forked = "Pss_Anon: 150 kB\nPrivate_Clean: 4 kB\nPrivate_Dirty: 20 kB\n";
+        assert_eq!(unshared(forked), Some(157_696.0), "shared with process 1");
+        assert_eq!(unshared("Rss: 900 kB\n"), None);
     }
 }

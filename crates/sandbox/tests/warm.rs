@@ -46,9 +46,10 @@ fn start(launcher: &Launcher, spec: &SandboxSpec) -> Inside {
     Inside::new(launcher.start(spec).expect("a sandbox"))
 }
 
-/// What a job can see of its sandbox that could differ; ids of the host do, between any two.
+/// What a job can see of its sandbox that could differ; ids of the host and the order of
+/// mounts do, between any two.
 const LOOK: &str = r"hostname; cat /etc/hostname /etc/hosts /etc/resolv.conf; stat -c '%n %a %u %g' / /etc /etc/* \
-                    /tmp /run /run/airlock; mount | sed 's/[0-9]\{9,\}/ID/g; s/ext4.*//' | cut -d' ' -f3-; id; ulimit -a; cat /proc/self/cgroup; \
+                    /tmp /run /run/airlock; mount | sed 's/[0-9]\{9,\}/ID/g; s/ext4.*//' | cut -d' ' -f3- | sort; id; ulimit -a; cat /proc/self/cgroup; \
                     set -- /proc/[0-9]*; echo $#; find / -xdev 2>/dev/null | grep -v ^/proc | sort";
 
 #[test]

@@ -19,8 +19,8 @@ use crate::zygote::etc;
 #[derive(Debug)]
 pub(super) struct Identity {
     names: OwnedFd,
-    /// Files of `/etc` that name it.
-    files: Vec<(&'static str, File)>,
+    /// Files of `/etc` that may name it, and what they say.
+    files: Vec<(&'static str, String, File)>,
 }
 
 impl Identity {
@@ -30,15 +30,14 @@ impl Identity {
         let root = format!("/proc/{pid}/root");
         let directory = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let root = rustix::fs::open(&root, directory, Mode::empty()).doing(|| format!("opening {root}"))?;
-        let open = |name: &'static str| {
+        let open = |(name, text): (&'static str, String)| {
             let flags = OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
             let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS | ResolveFlags::NO_SYMLINKS;
             openat2(&root, format!("etc/{name}"), flags, Mode::empty(), resolve)
                 .doing(|| format!("opening /etc/{name} of a sandbox made ahead"))
-                .map(|file| (name, File::from(file)))
+                .map(|file| (name, text, File::from(file)))
         };
-        let files = etc(&sandbox.request).map(|(name, _)| name);
-        let files: Result<_, _> = files.into_iter().map(open).collect();
+        let files: Result<_, _> = etc(&sandbox.request).into_iter().map(open).collect();
         Ok(Self {
             names: namespace(&format!("/proc/{pid}/ns/uts"))?,
             files: files?,
@@ -47,14 +46,15 @@ impl Identity {
 
     /// Names the sandbox as it is asked for now.
     pub(super) fn bind(&self, request: &StartRequest) -> Result<(), Failure> {
-        for (name, text) in etc(request) {
-            let file = self.files.iter().find(|(known, _)| *known == name);
-            let replace = |file: &File| {
+        for ((name, text), (_, old, file)) in etc(request).iter().zip(&self.files) {
+            if text == old {
+                continue;
+            }
+            let replace = || {
                 file.write_all_at(text.as_bytes(), 0)?;
                 file.set_len(text.len() as u64)
             };
-            let done = file.map_or(Err(io::ErrorKind::NotFound.into()), |(_, file)| replace(file));
-            done.doing(|| format!("writing /etc/{name} of a sandbox made ahead"))?;
+            replace().doing(|| format!("writing /etc/{name} of a sandbox made ahead"))?;
         }
         self.set_host_name(&request.hostname)
             .doing(|| format!("giving a sandbox made ahead the host name {}", request.hostname))

@@ -15,7 +15,7 @@ use rustix::thread::{
     UnshareFlags, set_thread_groups, set_thread_res_gid, set_thread_res_uid, unshare_unsafe,
 };
 
-use super::start::{APART, GO, GO_WITH_ETC, LINKED, READY};
+use super::start::{APART, GO, GO_WITH_ETC, LINKED, MAPPED, READY};
 use super::{Init, files};
 use crate::confinement::Confinement;
 use crate::failure::{Doing, Failure};
@@ -70,26 +70,32 @@ fn prepare(request: &StartRequest, groups: &[File], setup: &OwnedFd) -> Result<(
     }
     if !request.beside {
         make_network_namespace(request.link.is_some(), setup)?;
+        expect(setup, MAPPED, "waiting for the ids")?;
     }
-    // Blocks until ids and mounts are there; end of file means that the zygote is gone, or was before the
-    // line above.
-    let (word, mounts) = wire::receive(setup)
+    become_root()?;
+    umask(Mode::empty());
+    // SAFETY: unshares no memory and no descriptors.
+    unsafe { unshare_unsafe(UnshareFlags::NEWCGROUP) }.doing(|| "entering a cgroup namespace")?;
+    root::make_private().doing(|| "making mounts private")?;
+    // The zygote makes the root meanwhile, on another processor if there is one.
+    let mounts = files::KernelMounts::make(request.shm_bytes)?;
+    if !request.beside {
+        bring_up_loopback()?;
+    }
+    // Blocks until the root is there; end of file means that the zygote is gone, or was before this process asked to
+    // die with it.
+    let (word, given) = wire::receive(setup)
         .doing(|| "waiting for the root")?
         .unwrap_or_default();
-    let [root, helper] = <[OwnedFd; 2]>::try_from(mounts)
+    let [root, helper] = <[OwnedFd; 2]>::try_from(given)
         .map_err(|_| io::Error::from(io::ErrorKind::UnexpectedEof))
         .doing(|| "taking the root over")?;
     debug_assert!([GO, GO_WITH_ETC].contains(&word.as_slice()));
     let etc_is_written = word == GO_WITH_ETC;
 
-    root::make_private().doing(|| "making mounts private")?;
     // Any directory of the host does: it is only this namespace's copy of the tree and is let go of below.
     root::attach(&root, rustix::fs::CWD, "/tmp").doing(|| "attaching the root")?;
-    become_root()?;
-    umask(Mode::empty());
-    // SAFETY: unshares no memory and no descriptors.
-    unsafe { unshare_unsafe(UnshareFlags::NEWCGROUP) }.doing(|| "entering a cgroup namespace")?;
-    files::mount_kernel_file_systems(&root, &helper, request.shm_bytes)?;
+    mounts.place(&root, &helper)?;
     drop(helper);
     root::enter(&root).doing(|| "entering the new root")?;
     drop(root);
@@ -99,8 +105,8 @@ fn prepare(request: &StartRequest, groups: &[File], setup: &OwnedFd) -> Result<(
     if !etc_is_written {
         files::write_etc(request)?;
     }
-    if !request.beside {
-        bring_up_network(request.link.as_ref(), setup)?;
+    if let Some(link) = request.link.as_ref().filter(|_| !request.beside) {
+        bring_up_network(link, setup)?;
     }
     files::mask()?;
     umask(Mode::from_raw_mode(0o022));
@@ -130,16 +136,24 @@ fn become_root() -> Result<(), Failure> {
     set_dumpable_behavior(DumpableBehavior::NotDumpable).doing(|| "closing process 1 to debuggers")
 }
 
-fn bring_up_network(link: Option<&Link>, setup: &OwnedFd) -> Result<(), Failure> {
-    let mut netlink = Netlink::open().doing(|| "opening a netlink socket")?;
-    netlink.set_up(LOOPBACK).doing(|| "bringing loopback up")?;
-    let Some(link) = link else { return Ok(()) };
-    let (word, _) = wire::receive(setup)
-        .doing(|| "waiting for the network")?
-        .unwrap_or_default();
-    if word != LINKED {
-        return Err(io::Error::from(io::ErrorKind::UnexpectedEof)).doing(|| "waiting for the network");
+/// Waits for a word of the zygote that comes alone.
+fn expect(setup: &OwnedFd, expected: &[u8], doing: &str) -> Result<(), Failure> {
+    let (word, _) = wire::receive(setup).doing(|| doing)?.unwrap_or_default();
+    if word == expected {
+        Ok(())
+    } else {
+        Err(io::Error::from(io::ErrorKind::UnexpectedEof)).doing(|| doing)
     }
+}
+
+fn bring_up_loopback() -> Result<(), Failure> {
+    let mut netlink = Netlink::open().doing(|| "opening a netlink socket")?;
+    netlink.set_up(LOOPBACK).doing(|| "bringing loopback up")
+}
+
+fn bring_up_network(link: &Link, setup: &OwnedFd) -> Result<(), Failure> {
+    expect(setup, LINKED, "waiting for the network")?;
+    let mut netlink = Netlink::open().doing(|| "opening a netlink socket")?;
     let switch = format!("/proc/sys/net/ipv6/conf/{DEVICE}/disable_ipv6");
     match fs::write(&switch, "1") {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {} // a kernel without IPv6

@@ -52,39 +52,81 @@ fn new_mount(kind: &str, options: &[(&str, &str)], attributes: MountAttrFlags) -
     make().doing(|| format!("making a {kind} mount"))
 }
 
-/// Fills the attached root. The host's tree is still in sight here, which the kernel wants for a new `/proc` and this
-/// code for the devices.
-pub(super) fn mount_kernel_file_systems(
-    root: &OwnedFd,
-    helper: &OwnedFd,
-    shm_bytes: u64,
-) -> Result<(), Failure> {
-    let place = |mount: &OwnedFd, path: &str| -> Result<(), Failure> {
-        let target = ensure_directory(root, path)
-            .doing(|| format!("finding /{path} in the image (a link there is not followed)"))?;
-        attach(mount, target, "").doing(|| format!("mounting /{path}"))
-    };
-    place(&new_mount("proc", &[], SAFE)?, "proc")?;
-    place(
-        &new_mount("sysfs", &[], SAFE | MountAttrFlags::MOUNT_ATTR_RDONLY)?,
-        "sys",
-    )?;
-    place(&device_tree()?, "dev")?;
-    fill_devices(root)?;
-    let terminal_flags = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NOEXEC;
-    let terminals = [("ptmxmode", "0666"), ("mode", "0620"), ("gid", "5")];
-    place(&new_mount("devpts", &terminals, terminal_flags)?, "dev/pts")?;
-    let size = shm_bytes.to_string();
-    place(
-        &new_mount("tmpfs", &[("mode", "1777"), ("size", &size)], SAFE)?,
-        "dev/shm",
-    )?;
-    place(&new_mount("mqueue", &[], SAFE)?, "dev/mqueue")?;
-    place(&run_tree()?, "run/airlock")?;
-    place_helper(root, helper)?;
-    match mkdirat(root, "tmp", Mode::from_raw_mode(0o1777)) {
-        Ok(()) | Err(rustix::io::Errno::EXIST) => Ok(()),
-        other => other.doing(|| "making /tmp"),
+/// What is mounted in every root, made before the root is there. Nothing of it is attached anywhere yet.
+#[derive(Debug)]
+pub(super) struct KernelMounts {
+    /// With their places, each below those before it.
+    mounts: Vec<(&'static str, OwnedFd)>,
+    devices: Vec<(&'static str, OwnedFd)>,
+    helper_directory: OwnedFd,
+}
+
+impl KernelMounts {
+    /// Makes them, as user 0 of the sandbox. The host's tree is still in sight here, which the kernel wants for a new
+    /// `/proc` and this code for the devices.
+    pub(super) fn make(shm_bytes: u64) -> Result<Self, Failure> {
+        let terminal_flags = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NOEXEC;
+        let terminals = [("ptmxmode", "0666"), ("mode", "0620"), ("gid", "5")];
+        let size = shm_bytes.to_string();
+        let mounts = vec![
+            ("proc", new_mount("proc", &[], SAFE)?),
+            (
+                "sys",
+                new_mount("sysfs", &[], SAFE | MountAttrFlags::MOUNT_ATTR_RDONLY)?,
+            ),
+            ("dev", device_tree()?),
+            ("dev/pts", new_mount("devpts", &terminals, terminal_flags)?),
+            (
+                "dev/shm",
+                new_mount("tmpfs", &[("mode", "1777"), ("size", &size)], SAFE)?,
+            ),
+            ("dev/mqueue", new_mount("mqueue", &[], SAFE)?),
+            ("run/airlock", run_tree()?),
+        ];
+        let mut devices = Vec::with_capacity(DEVICES.len());
+        for name in DEVICES {
+            // A user namespace cannot make device nodes; the host's own are attached one by one.
+            let device = clone_tree(&format!("/dev/{name}"), false)
+                .doing(|| format!("taking the host's /dev/{name}"))?;
+            devices.push((name, device));
+        }
+        Ok(Self {
+            mounts,
+            devices,
+            helper_directory: helper_directory()?,
+        })
+    }
+
+    /// Attaches them in the attached root.
+    pub(super) fn place(self, root: &OwnedFd, helper: &OwnedFd) -> Result<(), Failure> {
+        for (path, mount) in &self.mounts {
+            let target = ensure_directory(root, path)
+                .doing(|| format!("finding /{path} in the image (a link there is not followed)"))?;
+            attach(mount, target, "").doing(|| format!("mounting /{path}"))?;
+            if *path == "dev" {
+                for (name, device) in &self.devices {
+                    attach(device, mount, name).doing(|| format!("mounting /dev/{name}"))?;
+                }
+            }
+        }
+        self.place_helper(root, helper)?;
+        match mkdirat(root, "tmp", Mode::from_raw_mode(0o1777)) {
+            Ok(()) | Err(rustix::io::Errno::EXIST) => Ok(()),
+            other => other.doing(|| "making /tmp"),
+        }
+    }
+
+    fn place_helper(&self, root: &OwnedFd, helper: &OwnedFd) -> Result<(), Failure> {
+        let bin = &self.helper_directory;
+        let target = ensure_directory(root, "run/airlock/bin").doing(|| "opening /run/airlock/bin")?;
+        attach(bin, target, "").doing(|| "mounting /run/airlock/bin")?;
+        attach(helper, bin, HELPER).doing(|| "mounting the helper")?;
+        // A mount of its own, so that the directory can be neither written nor renamed away.
+        let attributes = MountAttributes {
+            set: libc::MOUNT_ATTR_RDONLY,
+            ..MountAttributes::default()
+        };
+        mount_setattr(bin.as_fd(), &attributes).doing(|| "making /run/airlock/bin read-only")
     }
 }
 
@@ -104,17 +146,6 @@ fn device_tree() -> Result<OwnedFd, Failure> {
         empty_file(dev.as_fd(), name).doing(|| format!("making /dev/{name}"))?;
     }
     Ok(dev)
-}
-
-fn fill_devices(root: &OwnedFd) -> Result<(), Failure> {
-    let dev = ensure_directory(root, "dev").doing(|| "opening /dev")?;
-    for name in DEVICES {
-        // A user namespace cannot make device nodes; the host's own are attached one by one.
-        let device =
-            clone_tree(&format!("/dev/{name}"), false).doing(|| format!("taking the host's /dev/{name}"))?;
-        attach(&device, &dev, name).doing(|| format!("mounting /dev/{name}"))?;
-    }
-    Ok(())
 }
 
 fn empty_file(directory: BorrowedFd<'_>, name: &str) -> rustix::io::Result<()> {
@@ -138,7 +169,8 @@ fn run_tree() -> Result<OwnedFd, Failure> {
     Ok(run)
 }
 
-fn place_helper(root: &OwnedFd, helper: &OwnedFd) -> Result<(), Failure> {
+/// `/run/airlock/bin`, with a place for the helper.
+fn helper_directory() -> Result<OwnedFd, Failure> {
     let bin = new_mount(
         "tmpfs",
         &[("mode", "755"), ("size", RUN_BYTES)],
@@ -148,15 +180,7 @@ fn place_helper(root: &OwnedFd, helper: &OwnedFd) -> Result<(), Failure> {
     for link in HELPER_LINKS {
         symlinkat(HELPER, &bin, link).doing(|| format!("linking {link}"))?;
     }
-    let target = ensure_directory(root, "run/airlock/bin").doing(|| "opening /run/airlock/bin")?;
-    attach(&bin, target, "").doing(|| "mounting /run/airlock/bin")?;
-    attach(helper, &bin, HELPER).doing(|| "mounting the helper")?;
-    // A mount of its own, so that the directory can be neither written nor renamed away.
-    let attributes = MountAttributes {
-        set: libc::MOUNT_ATTR_RDONLY,
-        ..MountAttributes::default()
-    };
-    mount_setattr(bin.as_fd(), &attributes).doing(|| "making /run/airlock/bin read-only")
+    Ok(bin)
 }
 
 /// Host name, host table and name servers: names in `/etc` and texts.

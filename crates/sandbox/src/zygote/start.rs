@@ -25,7 +25,9 @@ pub(super) struct Started {
     pub(super) userns: OwnedFd,
 }
 
-/// Tells the child that its ids and mounts are there.
+/// Tells the child that its ids are there.
+pub(super) const MAPPED: &[u8] = b"mapped";
+/// Tells the child that its root is there.
 pub(super) const GO: &[u8] = b"go";
 /// The same, and that nothing of `/etc` is left to write.
 pub(super) const GO_WITH_ETC: &[u8] = b"go, etc is written";
@@ -109,19 +111,21 @@ fn equip(
     pid: i32,
     setup: BorrowedFd<'_>,
 ) -> Result<OwnedFd, Failure> {
-    // The child makes its network namespace meanwhile, on another processor if there is one.
-    let go = if presets::write(request, disk)? {
-        GO_WITH_ETC
-    } else {
-        GO
-    };
     if !request.beside {
         let map = format!("0 {} {IDS_PER_SANDBOX}\n", request.first_id);
         for file in ["uid_map", "gid_map"] {
             let path = format!("/proc/{pid}/{file}");
             fs::write(&path, &map).doing(|| format!("writing {path}"))?;
         }
+        wire::send(setup, MAPPED, &[]).doing(|| "telling of the ids")?;
     }
+    // The child makes its network namespace and what is mounted in every root meanwhile, on another processor if there is
+    // one.
+    let go = if presets::write(request, disk)? {
+        GO_WITH_ETC
+    } else {
+        GO
+    };
     let path = format!("/proc/{pid}/ns/user");
     let userns = OwnedFd::from(File::open(&path).doing(|| format!("opening {path}"))?);
     let stack = Stack {
