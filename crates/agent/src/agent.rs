@@ -142,7 +142,7 @@ impl Agent {
             slots,
         } = config;
         let slots = slots.unwrap_or_else(|| Machine::here().cpus).max(1);
-        let here = prepare(&data_dir, image_cache, task_exe, name, options, Some(slots))?;
+        let here = prepare(&data_dir, image_cache, task_exe, name, options, For::Jobs(slots))?;
         Ok(Self {
             here: Arc::new(here),
             link,
@@ -226,15 +226,23 @@ where
     }
 }
 
-/// Directories, leftovers, launcher and images of an agent, or with `None` of a single sandbox. The disk is parted between
-/// so many jobs at a time, and sandboxes are made ahead for them; for a single one neither is of use.
+/// What is prepared for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum For {
+    /// So many jobs at a time, which part the disk between them; sandboxes are made ahead.
+    Jobs(u32),
+    /// A single sandbox, for which nothing that costs time is made ahead: disks only if it is to have one.
+    One { disk: bool },
+}
+
+/// Directories, leftovers, launcher and images of an agent or of a single sandbox.
 pub(crate) fn prepare(
     data_dir: &std::path::Path,
     image_cache: PathBuf,
     task_exe: PathBuf,
     name: String,
     options: AgentOptions,
-    jobs: Option<u32>,
+    purpose: For,
 ) -> Result<Surroundings, AgentError> {
     let state_dir = data_dir.join("launcher");
     let (work_dir, spool_dir) = (data_dir.join("sandboxes"), data_dir.join("spool"));
@@ -249,15 +257,20 @@ pub(crate) fn prepare(
         ..Outside::default()
     };
     reap_leftovers(&state_dir)?;
+    let (disks, warm, machine) = match purpose {
+        For::Jobs(jobs) => {
+            let warm = jobs.saturating_mul(limits::WARM_PER_JOB);
+            let machine = Machine::with_disk(&work_dir, jobs);
+            (true, warm.min(limits::WARM_SANDBOXES), machine)
+        }
+        For::One { disk } => (disk, 0, Machine::here()),
+    };
     let launcher_options = LauncherOptions {
         id_ranges: limits::ID_RANGES,
         network: options.network != Network::None,
         outside,
-        disks: Some(data_dir.join("disks")),
-        warm: jobs.map_or(0, |jobs| {
-            jobs.saturating_mul(limits::WARM_PER_JOB)
-                .min(limits::WARM_SANDBOXES)
-        }),
+        disks: disks.then(|| data_dir.join("disks")),
+        warm,
         ..LauncherOptions::new(state_dir)
     };
     let images = ImageStore::open(image_cache)?.with_settings(options.images);
@@ -266,7 +279,7 @@ pub(crate) fn prepare(
         name,
         images,
         task_exe,
-        machine: jobs.map_or_else(Machine::here, |jobs| Machine::with_disk(&work_dir, jobs)),
+        machine,
         work_dir,
         spool: SpoolDisk::new(&spool_dir, limits::SPOOL_BYTES),
         network: options.network,

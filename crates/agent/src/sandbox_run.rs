@@ -10,7 +10,7 @@ use airlock_transport::registry::RegistryLogin;
 use tokio::sync::mpsc;
 
 use crate::accounts::{self, Account};
-use crate::agent::{AgentError, AgentOptions, prepare};
+use crate::agent::{AgentError, AgentOptions, For, prepare};
 use crate::images::{ImageConfig, ImageSettings, Progress};
 use crate::inside::{Event, Inside};
 use crate::limits;
@@ -115,7 +115,9 @@ pub async fn sandbox_run(
             task_exe,
             "sandbox run".into(),
             options,
-            None,
+            For::One {
+                disk: disk_bytes.is_some(),
+            },
         )
         .map_err(SandboxRunError::from)
     })

@@ -13,7 +13,7 @@ static TASK: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/airlock-task"));
 pub(crate) fn unpack(data_dir: &Path) -> anyhow::Result<PathBuf> {
     let folder = data_dir.join("bin");
     std::fs::create_dir_all(&folder).with_context(|| format!("creating {}", folder.display()))?;
-    let path = folder.join(format!("airlock-task-{:016x}", fnv1a(TASK)));
+    let path = folder.join(concat!("airlock-task-", env!("AIRLOCK_TASK_NAME")));
     if std::fs::read(&path).is_ok_and(|present| present == TASK) {
         return Ok(path);
     }
@@ -33,13 +33,6 @@ pub(crate) fn unpack(data_dir: &Path) -> anyhow::Result<PathBuf> {
     };
     write().with_context(|| format!("writing {}", path.display()))?;
     Ok(path)
-}
-
-/// A name for content, not a proof of it: the content itself is compared before use.
-fn fnv1a(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-    })
 }
 
 #[cfg(test)]

@@ -52,7 +52,7 @@ impl Spare {
             unsafe { libc::close(line.as_raw_fd()) };
             let birth = child::apart()
                 .and_then(|()| child::confine(isolation))
-                .and_then(|()| await_birth(theirs).map_err(|error| format!("hearing of the step: {error}")));
+                .and_then(|()| await_birth(&theirs).map_err(|error| format!("hearing of the step: {error}")));
             match birth {
                 Ok(Some(birth)) => child::become_told(&birth),
                 // No step came.
@@ -86,13 +86,13 @@ impl Spare {
 }
 
 /// Waits for the word; `None` when there is no step to become.
-fn await_birth(line: OwnedFd) -> io::Result<Option<Birth>> {
+fn await_birth(line: &OwnedFd) -> io::Result<Option<Birth>> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(TOLD))];
     let mut ancillary = RecvAncillaryBuffer::new(&mut space);
     let mut word = [0];
     let got = rustix::io::retry_on_intr(|| {
         recvmsg(
-            &line,
+            line,
             &mut [IoSliceMut::new(&mut word)],
             &mut ancillary,
             RecvFlags::CMSG_CLOEXEC,
