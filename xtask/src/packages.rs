@@ -73,6 +73,12 @@ pub(crate) const PACKAGES: &[AptPackage] = &[
         "git over SSH, and keys for first users",
     ),
     command(
+        "rsync",
+        "rsync",
+        Purpose::Test,
+        "files into a job over SSH, by another client",
+    ),
+    command(
         "mmdebstrap",
         "mmdebstrap",
         Purpose::Run,

@@ -7,6 +7,7 @@ pub mod limits;
 pub mod messages;
 pub mod resources;
 pub mod sealed;
+pub mod ssh;
 
 pub use egress::{EgressEntry, EgressReport, EgressVerdict};
 pub use messages::{

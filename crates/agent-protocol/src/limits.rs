@@ -17,3 +17,7 @@ pub const EGRESS_ENTRIES: usize = 4_096;
 /// Samples in one slice's record of what it used: one a second for five hours, the longest a job may run. A record of some
 /// 3 MB on the wire.
 pub const RESOURCE_SAMPLES: usize = 18_000;
+/// A question whether somebody is at a slice's door is held this long: under the idle timeout of common proxies (60 s).
+pub const SSH_WAIT_MS: u64 = 20_000;
+/// One piece of an SSH channel: what OpenSSH's client sends at most at once.
+pub const SSH_FRAME_BYTES: usize = 32 * 1024;

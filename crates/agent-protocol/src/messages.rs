@@ -109,6 +109,9 @@ pub struct JobSpec {
     /// What it may reach outside.
     #[serde(default)]
     pub egress: EgressPolicy,
+    /// Whether somebody may enter over SSH from the beginning, and the sandbox waits for that after the last step.
+    #[serde(default)]
+    pub ssh: bool,
 }
 
 /// A user of a registry.
@@ -255,6 +258,9 @@ pub struct Heartbeat {
 pub struct HeartbeatReply {
     /// A person wants it stopped.
     pub stop: bool,
+    /// A person wants to enter over SSH.
+    #[serde(default)]
+    pub ssh: bool,
 }
 
 /// Agent → server: the slice ended and its sandbox is destroyed.

@@ -1,7 +1,7 @@
 //! What a job's steps find in their environment, and how it is handed to process 1 of the sandbox. The server decided
 //! which source wins; here only what depends on the sandbox is added.
 
-use airlock_agent_protocol::JobSpec;
+use airlock_agent_protocol::{JobSpec, Lease};
 use airlock_sandbox::channel::{Configure, SecretBytes, StepUser};
 
 use crate::accounts::Account;
@@ -63,6 +63,17 @@ pub(crate) fn configure(
         }
     }
     split(env, masks(spec), &home, &account.user)
+}
+
+/// The variables that every step of the job finds.
+pub(crate) fn variables(
+    spec: &JobSpec,
+    lease: Lease,
+    image: &ImageConfig,
+    account: &Account,
+) -> Vec<(String, String)> {
+    let messages = configure(spec, lease.slice, &lease.job.to_string(), image, account);
+    messages.into_iter().flat_map(|message| message.env).collect()
 }
 
 /// As few messages as the limit allows. Masks go first: nothing may be printed before they are known.

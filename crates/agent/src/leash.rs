@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use tokio::time::{Duration, MissedTickBehavior};
 
 use crate::link::{LinkError, ServerLink};
+use crate::visitors::Visitors;
 
 /// How far the slice may still go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -96,14 +97,20 @@ impl Leash {
 }
 
 /// Renews the lease until dropped; an unreachable server is no reason to stop, it may be back before the job ends.
-pub(crate) async fn keep_alive(link: Arc<dyn ServerLink>, lease: Lease, leash: Leash) {
+pub(crate) async fn keep_alive(link: Arc<dyn ServerLink>, lease: Lease, leash: Leash, visitors: Visitors) {
     let mut beat = tokio::time::interval(Duration::from_millis(HEARTBEAT_MS));
     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         beat.tick().await;
         match link.heartbeat(Heartbeat { lease }).await {
-            Ok(reply) if reply.stop => leash.stop(StopCause::Person),
-            Ok(_) => {}
+            Ok(reply) => {
+                if reply.stop {
+                    leash.stop(StopCause::Person);
+                }
+                if reply.ssh {
+                    visitors.want();
+                }
+            }
             Err(LinkError::Refused(refusal)) if refusal.code == RefusalCode::Fenced => {
                 leash.fence();
                 return;

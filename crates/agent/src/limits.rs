@@ -128,3 +128,13 @@ pub(crate) const PULL_TRIES: u32 = 3;
 pub(crate) const PULL_PAUSE: Duration = Duration::from_secs(1);
 /// A day.
 pub(crate) const DAY: Duration = Duration::from_hours(24);
+/// A sandbox kept for people is kept this long after its last step when nobody is logged in: CircleCI's own time.
+pub(crate) const SSH_IDLE: Duration = Duration::from_mins(10);
+/// And this long at most, whoever is logged in.
+pub(crate) const SSH_MOST: Duration = Duration::from_hours(2);
+/// Pieces of one channel on their way to the server: enough to keep the line busy, too few to be a store.
+pub(crate) const SSH_QUEUE: usize = 8;
+/// After a program's end its output is read on until nothing came for this long.
+pub(crate) const SSH_LAST_WORDS: Duration = Duration::from_millis(200);
+/// The server has this long to hear the last word of a channel.
+pub(crate) const SSH_GOODBYE: Duration = Duration::from_secs(10);

@@ -5,6 +5,7 @@ use std::future::Future;
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::time::Duration;
 
+use airlock_agent_protocol::ssh::{SshChannelHeader, SshWait, SshWaitReply};
 use airlock_agent_protocol::{
     ArtifactHeader, ArtifactStored, ClaimReply, ClaimRequest, FinishRequest, Heartbeat, HeartbeatReply,
     LogAck, LogHeader, Refusal, RefusalCode, StepReport,
@@ -12,12 +13,23 @@ use airlock_agent_protocol::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use tokio::io::AsyncRead;
+use tokio::sync::mpsc;
 
 use crate::leash::Leash;
 use crate::limits;
 
 /// The bytes of one artifact, read as they are sent.
 pub type ArtifactBody = Box<dyn AsyncRead + Send + Sync + Unpin + 'static>;
+
+/// The bytes of an SSH channel towards the server.
+pub type SshOutgoing = mpsc::Receiver<Bytes>;
+
+/// The bytes of an SSH channel from the server.
+#[async_trait]
+pub trait SshIncoming: Send + Sync {
+    /// The next piece; `None` at the end.
+    async fn next(&mut self) -> Result<Option<Bytes>, LinkError>;
+}
 
 /// The server as the agent sees it. Every call can be repeated without harm.
 #[async_trait]
@@ -35,6 +47,25 @@ pub trait ServerLink: Send + Sync + 'static {
     async fn heartbeat(&self, beat: Heartbeat) -> Result<HeartbeatReply, LinkError>;
     /// Says that the slice ended and its sandbox is gone.
     async fn finish(&self, request: FinishRequest) -> Result<(), LinkError>;
+    /// Asks whether somebody wants to enter over SSH, and waits a while. A link without such people says no.
+    async fn ssh_wait(&self, _: SshWait) -> Result<SshWaitReply, LinkError> {
+        Err(nobody_comes())
+    }
+    /// Carries one channel of such a person: `outgoing` towards the server, the answer from it.
+    async fn ssh_channel(
+        &self,
+        _: SshChannelHeader,
+        _: SshOutgoing,
+    ) -> Result<Box<dyn SshIncoming>, LinkError> {
+        Err(nobody_comes())
+    }
+}
+
+fn nobody_comes() -> LinkError {
+    LinkError::Refused(Refusal {
+        code: RefusalCode::Invalid,
+        message: "there is no SSH on this link".into(),
+    })
 }
 
 /// A call to the server that did not succeed.

@@ -4,7 +4,8 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use airlock_agent_protocol::limits::{CLAIM_WAIT_MS, CONTROL_BYTES};
+use airlock_agent_protocol::limits::{CLAIM_WAIT_MS, CONTROL_BYTES, SSH_WAIT_MS};
+use airlock_agent_protocol::ssh::{SshChannelHeader, SshWait, SshWaitReply};
 use airlock_agent_protocol::{
     ArtifactHeader, ArtifactStored, ClaimReply, ClaimRequest, FinishRequest, Heartbeat, HeartbeatReply,
     LogAck, LogHeader, Refusal, StepReport,
@@ -19,12 +20,14 @@ use serde::de::DeserializeOwned;
 use tokio_util::io::ReaderStream;
 
 use crate::limits;
-use crate::link::{ArtifactBody, LinkError, ServerLink};
+use crate::link::{ArtifactBody, LinkError, ServerLink, SshIncoming, SshOutgoing};
 
 /// Beside a log chunk: a `LogHeader` as JSON.
 const LOG_HEADER: &str = "airlock-log";
 /// Beside an artifact: an `ArtifactHeader` as JSON.
 const ARTIFACT_HEADER: &str = "airlock-artifact";
+/// Beside an SSH channel: an `SshChannelHeader` as JSON.
+const SSH_HEADER: &str = "airlock-ssh";
 /// Bytes read from an artifact at once.
 const PIECE: usize = 256 * 1024;
 
@@ -33,6 +36,7 @@ const PIECE: usize = 256 * 1024;
 pub struct HttpsLink {
     client: HttpClient,
     base: String,
+    tls: ClientTls,
 }
 
 impl HttpsLink {
@@ -42,6 +46,7 @@ impl HttpsLink {
         Self {
             client: HttpClient::new(tls),
             base: format!("{}/agent/v1", server.trim_end_matches('/')),
+            tls: tls.clone(),
         }
     }
 
@@ -161,6 +166,64 @@ impl ServerLink for HttpsLink {
     async fn finish(&self, request: FinishRequest) -> Result<(), LinkError> {
         self.post("finishing a slice", "finish", &request, limits::CONTROL_TIME)
             .await
+    }
+
+    async fn ssh_wait(&self, wait: SshWait) -> Result<SshWaitReply, LinkError> {
+        let time = limits::CONTROL_TIME + Duration::from_millis(SSH_WAIT_MS);
+        self.post("asking for visitors", "ssh/wait", &wait, time).await
+    }
+
+    async fn ssh_channel(
+        &self,
+        beside: SshChannelHeader,
+        mut outgoing: SshOutgoing,
+    ) -> Result<Box<dyn SshIncoming>, LinkError> {
+        const DOING: &str = "carrying an SSH channel";
+        // A connection of its own: all streams of one share a window, and a person may stop reading.
+        let client = HttpClient::new(&self.tls);
+        let pieces = futures_util::stream::poll_fn(move |context| {
+            outgoing.poll_recv(context).map(|piece| piece.map(Ok))
+        });
+        let response = client
+            .request(Method::POST, &format!("{}/ssh/channel", self.base))
+            .header(SSH_HEADER, &header(&beside)?)
+            .body(stream(pieces))
+            .time_limit(limits::CONTROL_TIME)
+            .send()
+            .await;
+        match response {
+            Ok(response) if response.status().is_success() => Ok(Box::new(HttpsIncoming {
+                response,
+                _client: client,
+            })),
+            other => Err(match answer::<()>(DOING, other).await {
+                Err(error) => error,
+                Ok(()) => LinkError::Unreachable {
+                    doing: DOING,
+                    source: "the server answered nothing".into(),
+                },
+            }),
+        }
+    }
+}
+
+/// The server's side of an SSH channel.
+struct HttpsIncoming {
+    response: HttpResponse,
+    /// Its connection goes with it.
+    _client: HttpClient,
+}
+
+#[async_trait]
+impl SshIncoming for HttpsIncoming {
+    async fn next(&mut self) -> Result<Option<Bytes>, LinkError> {
+        self.response
+            .chunk()
+            .await
+            .map_err(|error| LinkError::Unreachable {
+                doing: "carrying an SSH channel",
+                source: error.into(),
+            })
     }
 }
 

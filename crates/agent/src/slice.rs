@@ -11,6 +11,7 @@ use airlock_domain::state::{SliceStatus, StepStatus};
 use airlock_sandbox::Sandbox;
 
 use crate::egress;
+use crate::environment;
 use crate::leash::{Leash, keep_alive};
 use crate::limits;
 use crate::link::{Lost, ServerLink, until_answered};
@@ -21,6 +22,7 @@ use crate::spin_up::{SpinUpError, spin_up};
 use crate::steps::Steps;
 use crate::surroundings::Surroundings;
 use crate::verdict::{self, Cut, Standing, Verdict};
+use crate::visitors::{Host, Visitors};
 
 /// Runs the slice to its end.
 pub(crate) async fn run(
@@ -31,10 +33,12 @@ pub(crate) async fn run(
 ) {
     let Assignment { lease, mut spec, .. } = assignment;
     tracing::info!(job = %lease.job, slice = lease.slice, fence = lease.fence, name = spec.job_name, "slice taken");
+    let visitors = Visitors::new(spec.ssh);
     let beats = tokio_util::task::AbortOnDropHandle::new(tokio::spawn(keep_alive(
         Arc::clone(&link),
         lease,
         leash.clone(),
+        visitors.clone(),
     )));
     let wire = || Wire {
         link: Arc::clone(&link),
@@ -48,12 +52,13 @@ pub(crate) async fn run(
     let outcome = tokio::select! {
         biased;
         () = leash.fenced() => None,
-        outcome = execute(&here, &mut spec, &own_wire, &mut reporter, &mut held, &samples) => Some(outcome),
+        outcome = execute(&here, &mut spec, &own_wire, &mut reporter, &mut held, (&samples, &visitors)) => Some(outcome),
     };
     let egress = match &outcome {
         Some(_) => connections(held.as_ref(), &spec, &mut reporter).await,
         None => EgressReport::default(),
     };
+    visitors.close().await;
     let usage = destroy(held).await;
     let Some((status, reason)) = outcome else {
         tracing::warn!(job = %lease.job, slice = lease.slice, fence = lease.fence, "fenced; sandbox destroyed");
@@ -197,7 +202,7 @@ async fn execute(
     wire: &Wire,
     reporter: &mut Reporter,
     held: &mut Option<Arc<Sandbox>>,
-    samples: &Samples,
+    (samples, visitors): (&Samples, &Visitors),
 ) -> Outcome {
     let step = reporter.begin(0, "Spin up environment", false);
     let spun_up = spin_up(here, spec, wire.lease, &wire.leash, &step, held).await;
@@ -240,7 +245,30 @@ async fn execute(
     // What it runs beside the steps has a step and a number like what the config lets it run.
     spec.primary = std::mem::take(&mut spun_up.own);
     let _watch = samples.watch(&sandbox, spun_up.limits);
-    Steps::new(spec, wire, reporter, sandbox, spun_up).run().await
+    // Behind the sandbox of a virtual machine is its monitor, and nobody's to look into.
+    let entrance = spun_up.guest.is_none().then(|| sandbox.entrance());
+    match entrance.transpose() {
+        Ok(None) => visitors.refuse(),
+        Ok(Some(entrance)) => {
+            let host = Host {
+                entrance,
+                env: environment::variables(spec, wire.lease, &spun_up.image.record.config, &spun_up.account),
+                home: environment::home(spec, &spun_up.image.record.config, &spun_up.account),
+                user: spun_up.account.user.clone(),
+            };
+            let own = Wire {
+                link: Arc::clone(&wire.link),
+                lease: wire.lease,
+                leash: wire.leash.clone(),
+            };
+            visitors.open(own, host);
+        }
+        // Nobody may be able to look in; the job itself goes on.
+        Err(error) => tracing::warn!(%error, job = %wire.lease.job, "a sandbox cannot be entered"),
+    }
+    Steps::new(spec, wire, reporter, sandbox, spun_up)
+        .run(visitors)
+        .await
 }
 
 /// The steps with their numbers: 0 is the spin-up, then come the containers.

@@ -22,7 +22,11 @@ use crate::services::{self, Services};
 use crate::slice::{Outcome, end, first_step, numbered};
 use crate::spin_up::SpunUp;
 use crate::verdict::{self, Counted, Cut, Standing, Verdict};
-use crate::{checkout, environment, retry};
+use crate::visitors::Visitors;
+use crate::{checkout, environment, retry, visitors};
+
+/// CircleCI's own name for the step.
+const WAIT_FOR_SSH: &str = "Wait for SSH";
 
 /// The steps of one slice in one sandbox.
 pub(crate) struct Steps<'a> {
@@ -90,8 +94,8 @@ impl<'a> Steps<'a> {
         }
     }
 
-    /// Runs them all.
-    pub(crate) async fn run(mut self) -> Outcome {
+    /// Runs them all; the sandbox waits for people afterwards, if some are wanted.
+    pub(crate) async fn run(mut self, visitors: &Visitors) -> Outcome {
         let spec = self.spec;
         self.begin_containers().await;
         for (number, step) in numbered(spec) {
@@ -103,9 +107,57 @@ impl<'a> Steps<'a> {
         }
         // One that ends from here on ends with the job.
         self.container = None;
+        if visitors.are_wanted() && self.standing.cut.is_none() {
+            self.wait_for_visitors(visitors).await;
+        }
         self.stop_background().await;
         std::mem::take(&mut self.services).stop().await;
         self.standing.outcome()
+    }
+
+    /// The last step of a job that people may enter. What still runs beside the steps runs on meanwhile.
+    /// Its number leaves room for one: who the job spoke to comes after the steps.
+    async fn wait_for_visitors(&mut self, here: &Visitors) {
+        let number = numbered(self.spec)
+            .last()
+            .map_or_else(|| first_step(self.spec), |(last, _)| last + 2);
+        let running = self.reporter.begin(number, WAIT_FOR_SSH, false);
+        running.log().line(&format!(
+            "The sandbox is kept for whoever may enter it over SSH; the job's page shows how.\nIt goes when nobody was \
+             logged in for {}, {} from now at the latest, or when the job is canceled.",
+            visitors::words(limits::SSH_IDLE),
+            visitors::words(limits::SSH_MOST)
+        ));
+        let ended = Instant::now();
+        let mut present = here.present();
+        let mut left = (*present.borrow_and_update() == 0).then_some(ended);
+        let judged = loop {
+            tokio::select! {
+                biased;
+                cause = self.wire.leash.stopped() => {
+                    let cut = Cut::Stopped(cause);
+                    self.standing.cut = Some(cut);
+                    break verdict::of_cut(WAIT_FOR_SSH, cut);
+                }
+                event = self.spun_up.inside.event() => match event {
+                    Event::Finished { step, end } => drop(self.background_ended(step, &end)),
+                    Event::Halt | Event::Ready => {}
+                    Event::Gone(reason) => {
+                        break failed(SliceStatus::InfrastructureFail, format!("the sandbox went away: {reason}"));
+                    }
+                },
+                // The sender lives in `here`.
+                _still_there = present.changed() => {
+                    left = (*present.borrow_and_update() == 0).then(Instant::now);
+                }
+                () = sleep_until(visitors::kept_until(ended, left)) => break Verdict {
+                    status: StepStatus::Success,
+                    exit_code: None,
+                    reason: None,
+                },
+            }
+        };
+        self.settle(running, judged);
     }
 
     /// Lets the containers run that the job has beside its steps, its first one's own program included.

@@ -201,6 +201,7 @@ impl ServerLink for Server {
         }
         Ok(HeartbeatReply {
             stop: self.rows().stop,
+            ssh: false,
         })
     }
 

@@ -219,6 +219,7 @@ pub(crate) fn job(number: u128, steps: Vec<StepSpec>) -> Assignment {
         source: None,
         run_time_ms: 600_000,
         egress: EgressPolicy::Allow,
+        ssh: false,
     };
     Assignment {
         lease: Lease {

@@ -15,6 +15,9 @@ pub(crate) struct Endpoint {
     pub(crate) url: String,
     /// `ssh://git@localhost:8022`.
     pub(crate) ssh: String,
+    /// `ssh://localhost:8023`, where jobs are entered.
+    #[serde(default)]
+    pub(crate) job_ssh: String,
     /// The instance's CA certificate.
     pub(crate) ca_file: PathBuf,
     /// A token of the administrator.
@@ -91,6 +94,7 @@ mod tests {
         let endpoint = Endpoint {
             url: "https://localhost:1".into(),
             ssh: "ssh://git@localhost:2".into(),
+            job_ssh: "ssh://localhost:3".into(),
             ca_file: "ca.crt".into(),
             admin_token: "canary-4711".into(),
             pid: 7,

@@ -59,8 +59,14 @@ impl ControlPlane {
     /// Keeps a claim alive.
     pub async fn agent_heartbeat(&self, heartbeat: &Heartbeat) -> Result<HeartbeatReply, Refusal> {
         let stop = self.renew_lease(heartbeat.lease).await.map_err(refusal)?;
-        stop.map(|stop| HeartbeatReply { stop })
-            .ok_or_else(|| fenced(heartbeat.lease))
+        let stop = stop.ok_or_else(|| fenced(heartbeat.lease))?;
+        let ssh = self.ssh_is_wanted(heartbeat.lease.job).await.map_err(refusal)?;
+        Ok(HeartbeatReply { stop, ssh })
+    }
+
+    /// Refuses who has no claim any more: the slice of such a one is nobody's to enter.
+    pub async fn agent_ssh(&self, lease: Lease) -> Result<(), Refusal> {
+        self.check_lease(lease).await
     }
 
     /// Takes the end of a slice in.

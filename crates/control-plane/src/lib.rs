@@ -25,6 +25,7 @@ pub mod records;
 mod registry_logins;
 mod selection;
 mod specs;
+pub mod ssh;
 mod unoffered;
 mod unsupported;
 
@@ -100,6 +101,8 @@ pub struct ControlPlane {
 struct Inner {
     drivers: Drivers,
     addresses: OnceLock<Addresses>,
+    /// Where jobs are entered.
+    ssh_address: OnceLock<ssh::SshAddress>,
     /// Where a local run's orbs lie.
     local_orbs: OnceLock<local_orbs::LocalOrbs>,
     /// How orbs are fetched from addresses.
@@ -123,6 +126,7 @@ impl ControlPlane {
         let inner = Inner {
             drivers,
             addresses: OnceLock::new(),
+            ssh_address: OnceLock::new(),
             local_orbs: OnceLock::new(),
             orb_addresses: OnceLock::new(),
             fetched_orbs: orbs::Kept::default(),

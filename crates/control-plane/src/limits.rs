@@ -56,3 +56,6 @@ pub const FETCHING_ORBS_MS: u64 = 15_000;
 pub const SHOWN_WRONG_ORBS: usize = 10;
 /// Characters of an orb's description in lists: about two lines.
 pub const DESCRIPTION_CHARACTERS: usize = 200;
+
+/// SSH keys of one person: one for each machine, and some.
+pub const KEYS_PER_USER: usize = 50;

@@ -113,6 +113,7 @@ impl ControlPlane {
             source,
             run_time_ms: JOB_RUN_TIME_MS,
             egress: self.store().egress(project.id).await?,
+            ssh: !self.ssh_users(&job).await?.is_empty(),
         })
     }
 

@@ -13,6 +13,7 @@ pub mod forge;
 pub mod orbs;
 pub mod remote;
 pub mod rows;
+pub mod ssh;
 pub mod store;
 pub mod vault;
 

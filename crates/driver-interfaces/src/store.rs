@@ -15,10 +15,17 @@ use crate::rows::{
     NewWorkflow, OutboxRow, PipelineError, PipelineRow, ProjectRow, RepositoryKeyRow, StepRow, TokenPurpose,
     TokenRow, WorkflowRow,
 };
+use crate::ssh::SshAccess;
 
 /// Everything a store does.
-pub trait Store: Projects + Pipelines + Workflows + Queue + Outbox + Records + Identity + Orbs {}
-impl<T: Projects + Pipelines + Workflows + Queue + Outbox + Records + Identity + Orbs> Store for T {}
+pub trait Store:
+    Projects + Pipelines + Workflows + Queue + Outbox + Records + Identity + SshAccess + Orbs
+{
+}
+impl<T: Projects + Pipelines + Workflows + Queue + Outbox + Records + Identity + SshAccess + Orbs> Store
+    for T
+{
+}
 
 /// Projects, their keys and sealed variables.
 #[async_trait]

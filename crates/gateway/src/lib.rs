@@ -4,6 +4,7 @@
 //! by use cases behind a trait. No module opens a socket itself: `airlock-transport` does.
 
 pub mod http;
+pub mod job_ssh;
 mod live;
 mod pages;
 pub mod ssh;

@@ -12,6 +12,7 @@ mod first_steps;
 mod form;
 mod graph;
 mod job;
+mod job_ssh;
 mod limits;
 mod log;
 mod orbs;
@@ -70,6 +71,9 @@ pub(crate) fn router(state: &State) -> Router<State> {
         .route("/jobs/{id}", get(job::show))
         .route("/jobs/{id}/approve", post(job::approve))
         .route("/jobs/{id}/log", get(log::whole))
+        .route("/jobs/{id}/ssh", get(job_ssh::warn).post(job_ssh::start))
+        .route("/ssh-keys", get(job_ssh::keys).post(job_ssh::add_key))
+        .route("/ssh-keys/remove", post(job_ssh::remove_key))
         .layer(DefaultBodyLimit::max(limits::FORM_BYTES))
         .route_layer(from_fn_with_state(state.clone(), access::require))
         .layer(from_fn(access::page_policy))

@@ -17,4 +17,6 @@ mod session;
 mod tests;
 
 pub use access::{BareRepo, Denied, GitAccess, GitAction, PrincipalName, RefName, RefUpdate};
+pub(crate) use door::{Behind, config, open};
 pub use door::{DoorLimits, SshDoor, start};
+pub(crate) use session::reject;

@@ -24,6 +24,7 @@ pub mod channel;
 mod claim;
 mod confinement;
 mod disk;
+pub mod enter;
 mod errors;
 mod failure;
 mod file_lock;

@@ -159,3 +159,8 @@ pub(crate) const LOOKUP_ADDRESSES: usize = 16_384;
 
 /// Looks at a device that is about to pass packets, with pauses between: a loaded machine takes milliseconds.
 pub(crate) const LINK_LOOKS: u32 = 500;
+/// A helper that enters a sandbox has this long to answer; it needs milliseconds on an idle machine.
+pub(crate) const ENTER_SECONDS: u64 = 20;
+
+/// `/etc/hosts` of a sandbox is read this far.
+pub(crate) const HOSTS_BYTES: u64 = 64 * 1024;

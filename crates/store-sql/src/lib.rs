@@ -23,6 +23,7 @@ mod projects;
 mod queue;
 mod records;
 mod sqlite;
+mod ssh;
 mod statements;
 mod store;
 mod workflows;

@@ -51,6 +51,11 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         name: "egress policies",
         sql: include_str!("migrations/sqlite/0006_egress_policies.sql"),
     },
+    Migration {
+        version: 7,
+        name: "SSH access",
+        sql: include_str!("migrations/sqlite/0007_ssh_access.sql"),
+    },
 ];
 
 /// Runs what is missing. Safe when several processes open the same database at once.

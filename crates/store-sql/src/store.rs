@@ -15,11 +15,15 @@ use airlock_driver_interfaces::rows::{
     NewWorkflow, OutboxRow, PipelineError, PipelineRow, ProjectRow, RepositoryKeyRow, StepRow, TokenPurpose,
     TokenRow, WorkflowRow,
 };
+use airlock_driver_interfaces::ssh::{SshAccess, UserKeyRow};
 use airlock_driver_interfaces::store::{Identity, Outbox, Pipelines, Projects, Queue, Records, Workflows};
 use async_trait::async_trait;
+use uuid::Uuid;
 
 use crate::sqlite::SqliteStore;
-use crate::{decisions, identity, orbs, outbox, pipelines, planning, projects, queue, records, workflows};
+use crate::{
+    decisions, identity, orbs, outbox, pipelines, planning, projects, queue, records, ssh, workflows,
+};
 
 /// `write!(store, c => call)` runs the call in a writing transaction on connection `c`; what it names moves into it.
 macro_rules! write {
@@ -310,6 +314,38 @@ impl Identity for SqliteStore {
     async fn setting_or_insert(&self, name: &str, value: &str) -> Result<String, StoreError> {
         let (name, value) = (name.to_owned(), value.to_owned());
         write!(self, c => identity::setting_or_insert(c, &name, &value))
+    }
+}
+
+#[async_trait]
+impl SshAccess for SqliteStore {
+    async fn add_user_key(&self, row: &UserKeyRow) -> Result<(), StoreError> {
+        let row = row.clone();
+        write!(self, c => ssh::add_key(c, &row))
+    }
+
+    async fn user_key(&self, fingerprint: &str) -> Result<Option<UserKeyRow>, StoreError> {
+        let fingerprint = fingerprint.to_owned();
+        read!(self, c => ssh::key(c, &fingerprint))
+    }
+
+    async fn user_keys(&self, user: &str) -> Result<Vec<UserKeyRow>, StoreError> {
+        let user = user.to_owned();
+        read!(self, c => ssh::keys_of(c, &user))
+    }
+
+    async fn remove_user_key(&self, user: &str, fingerprint: &str) -> Result<bool, StoreError> {
+        let (user, fingerprint) = (user.to_owned(), fingerprint.to_owned());
+        write!(self, c => ssh::remove_key(c, &user, &fingerprint))
+    }
+
+    async fn grant_ssh(&self, subject: Uuid, user: &str, at: Timestamp) -> Result<(), StoreError> {
+        let user = user.to_owned();
+        write!(self, c => ssh::grant(c, subject, &user, at))
+    }
+
+    async fn ssh_grants(&self, subject: Uuid) -> Result<Vec<String>, StoreError> {
+        read!(self, c => ssh::grants(c, subject))
     }
 }
 

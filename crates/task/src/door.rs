@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use airlock_sandbox::{Confinement, Init, root, zygote};
 
 use crate::pid1::{self, Isolation, NoIsolation, Settings};
-use crate::{circleci, dial, guest};
+use crate::{circleci, dial, guest, sftp, visit};
 
 /// Where the agent leaves the zygote's control socket.
 const CONTROL_FD: i32 = 3;
@@ -19,6 +19,8 @@ airlock-task is the part of Airlock inside a job's sandbox.
 
 Usage: airlock-task launcher     start sandboxes, control socket on descriptor 3
        airlock-task run-steps    run steps without a sandbox, channel on standard input
+       airlock-task enter        go into a running sandbox, control socket on descriptor 3
+       airlock-task sftp         serve files on standard input and output
        airlock-task dial git     join standard input and output with the job's git host
        airlock-task circleci …   the helper of a job, also by the names circleci and circleci-agent
 ";
@@ -48,6 +50,8 @@ pub fn enter(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let code = match door.as_str() {
         "launcher" => launch(),
+        "enter" => visit::run(),
+        "sftp" => sftp::run(),
         "run-steps" => run_steps(),
         "dial" => dial::run(&words, &Settings::from_environment().run_dir),
         "circleci" | "circleci-agent" => circleci::run(&words),

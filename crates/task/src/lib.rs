@@ -4,6 +4,8 @@
 //! | --- | --- | --- |
 //! | `airlock-task launcher` | the agent, control socket on descriptor 3 | the zygote; each of its sandboxes gets [`pid1`] as process 1 |
 //! | `airlock-task run-steps` | whoever wants steps run without a sandbox, channel on descriptor 0 | [`pid1`] alone |
+//! | `airlock-task enter` | the agent, control socket on descriptor 3 | [`visit`]: a person's program, inside a running sandbox |
+//! | `airlock-task sftp` | the same, inside | [`sftp`]: file transfer for that person |
 //! | `airlock-task dial git` | `ssh` as its `ProxyCommand`, inside | [`dial`] |
 //! | `circleci …`, `circleci-agent …` | the steps of a job | [`circleci`] |
 //! | `init` | the kernel of a virtual machine | its process 1, with [`pid1`] below it |
@@ -32,5 +34,7 @@ mod guest;
 mod limits;
 pub mod mask;
 pub mod pid1;
+mod sftp;
+mod visit;
 
 pub use door::enter;

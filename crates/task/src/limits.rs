@@ -70,3 +70,15 @@ pub(crate) const SUBST_TEXT: u64 = 64 << 20;
 
 /// Longest file of earlier test results: a few hundred thousand tests.
 pub(crate) const TEST_RESULTS: u64 = 256 << 20;
+
+/// One request of a file transfer: what OpenSSH's server takes.
+pub(crate) const SFTP_PACKET: usize = 256 << 10;
+
+/// Bytes of one answer to a read; a client asks again for the rest.
+pub(crate) const SFTP_READ: usize = 128 << 10;
+
+/// Files and folders open at once in one file transfer.
+pub(crate) const SFTP_HANDLES: usize = 256;
+
+/// Names in one answer about a folder.
+pub(crate) const SFTP_NAMES: usize = 100;

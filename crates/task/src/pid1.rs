@@ -24,7 +24,9 @@ use std::path::PathBuf;
 
 use airlock_sandbox::channel::{FromInit, NO_STEP, Writer};
 
+pub(crate) use child::become_user;
 pub use doors::{CONTROL_SOCKET, GIT_SOCKET, HALT_ANSWER, HALT_REQUEST, SSH_AGENT_SOCKET};
+pub(crate) use environment::{JobEnvironment, for_exec};
 
 /// What the sandbox around the step runner can do; a test has none.
 pub trait Isolation {

@@ -1,4 +1,4 @@
-//! `airlock job`: a job's log, files and records, and the approval of one that waits.
+//! `airlock job`: a job's log, files and records, the approval of one that waits, and entering one over SSH.
 
 mod records;
 
@@ -12,7 +12,8 @@ use clap::{Args, Subcommand};
 use http::Method;
 use serde_json::Value;
 
-use super::exit;
+use super::job_ssh::SshArguments;
+use super::{exit, job_ssh};
 use crate::client::{Client, ServerArguments, items};
 use crate::terminal;
 
@@ -33,6 +34,14 @@ pub(crate) enum JobCommand {
     /// Approve an approval job.
     #[command(after_help = "Example:\n  airlock job approve 0198c2f4-…")]
     Approve(ApproveArguments),
+    /// Enter a job over SSH; a job that has ended is run again for that, and waits at its end.
+    #[command(
+        after_help = "Examples:\n  airlock ssh-key add ~/.ssh/id_ed25519.pub             once\n  \
+        airlock job ssh 0198c2f4-…                            a shell in the sandbox\n  \
+        airlock job ssh 0198c2f4-… --slice 2 -- ls -l         one command\n  \
+        airlock job ssh 0198c2f4-… --print --acknowledge-secret-access    the command line, for scp and rsync, too"
+    )]
+    Ssh(SshArguments),
 }
 
 #[derive(Debug, Args)]
@@ -74,6 +83,7 @@ pub(crate) async fn run(command: JobCommand) -> anyhow::Result<ExitCode> {
         JobCommand::Artifacts(arguments) => artifacts(&arguments).await?,
         JobCommand::Resources(arguments) => records::resources(&arguments).await?,
         JobCommand::Network(arguments) => records::network(&arguments).await?,
+        JobCommand::Ssh(arguments) => return job_ssh::enter(&arguments).await,
         JobCommand::Approve(arguments) => {
             let client = arguments.server.client()?;
             let job: Value = client.get(&format!("/airlock/job/{}", arguments.job)).await?;

@@ -10,6 +10,7 @@ mod explain;
 mod files;
 mod image;
 mod job;
+mod job_ssh;
 mod lsp;
 mod orb;
 mod pack;
@@ -50,7 +51,7 @@ pub(crate) enum Command {
     /// Start, list, follow and stop pipelines.
     #[command(subcommand)]
     Pipeline(pipeline::PipelineCommand),
-    /// Logs, artifacts and approvals of jobs.
+    /// Logs, artifacts and approvals of jobs, and entering them over SSH.
     #[command(subcommand)]
     Job(job::JobCommand),
     /// Projects and their repositories.
@@ -59,6 +60,9 @@ pub(crate) enum Command {
     /// Secret variables of projects.
     #[command(subcommand)]
     Secret(project::SecretCommand),
+    /// Your public SSH keys, with which you enter jobs.
+    #[command(subcommand)]
+    SshKey(job_ssh::SshKeyCommand),
     /// Check a config and see what it means.
     #[command(subcommand)]
     Config(config::ConfigCommand),
@@ -101,6 +105,7 @@ pub(crate) async fn dispatch(command: Command) -> ExitCode {
         Command::Job(command) => job::run(command).await,
         Command::Project(command) => project::project(command).await,
         Command::Secret(command) => project::secret(command).await,
+        Command::SshKey(command) => job_ssh::keys(command).await,
         Command::Admin(command) => admin::run(command).await,
         Command::Server(arguments) => server::run(arguments).await,
         Command::Vault(arguments) => vault::run(arguments).await,

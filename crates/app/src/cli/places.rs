@@ -19,3 +19,12 @@ pub(crate) fn data_dir(given: Option<PathBuf>) -> PathBuf {
 pub(crate) fn image_cache(data_dir: &std::path::Path) -> PathBuf {
     std::env::var_os("AIRLOCK_IMAGE_CACHE").map_or_else(|| data_dir.join("images"), PathBuf::from)
 }
+
+/// Where jobs are entered over SSH when nobody says: beside the git remote, one port on. A free port has no next one.
+pub(crate) fn job_ssh(ssh: std::net::SocketAddr) -> std::net::SocketAddr {
+    let port = match ssh.port() {
+        0 => 0,
+        port => port.checked_add(1).unwrap_or(0),
+    };
+    std::net::SocketAddr::new(ssh.ip(), port)
+}

@@ -23,6 +23,9 @@ pub(crate) struct ServerArguments {
     /// Where git connects over SSH; port 0 takes a free one.
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8022")]
     ssh: SocketAddr,
+    /// Where people enter jobs over SSH; without it, the port after that of --ssh.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    job_ssh: Option<SocketAddr>,
     #[command(flatten)]
     orbs: OrbAddressArguments,
     /// End when this process, the parent, ends.
@@ -38,6 +41,9 @@ pub(crate) async fn run(arguments: ServerArguments) -> anyhow::Result<ExitCode> 
         data_dir: data_dir.clone(),
         https: arguments.https,
         ssh: arguments.ssh,
+        job_ssh: arguments
+            .job_ssh
+            .unwrap_or_else(|| places::job_ssh(arguments.ssh)),
         orbs: arguments.orbs,
         pid: arguments.supervisor.unwrap_or_else(std::process::id),
     };

@@ -28,6 +28,9 @@ pub(crate) struct UpArguments {
     /// Where git connects over SSH; port 0 takes a free one.
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8022")]
     ssh: SocketAddr,
+    /// Where people enter jobs over SSH; without it, the port after that of --ssh.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    job_ssh: Option<SocketAddr>,
     #[command(flatten)]
     orbs: OrbAddressArguments,
     /// Push an example and follow its pipeline.
@@ -56,19 +59,24 @@ pub(crate) async fn run(arguments: UpArguments) -> anyhow::Result<ExitCode> {
 
     let (mut vault, _) = Running::start(service("vault", &[])).await?;
     let (https, ssh) = (arguments.https.to_string(), arguments.ssh.to_string());
+    let job_ssh_at = arguments
+        .job_ssh
+        .unwrap_or_else(|| places::job_ssh(arguments.ssh));
+    let job_ssh = job_ssh_at.to_string();
     let allowed = arguments.orbs.to_arguments();
-    let server_at = |https: &str, ssh: &str| {
-        let mut more = vec!["--https", https, "--ssh", ssh];
+    let server_at = |https: &str, ssh: &str, job_ssh: &str| {
+        let mut more = vec!["--https", https, "--ssh", ssh, "--job-ssh", job_ssh];
         more.extend(allowed.iter().map(String::as_str));
         service("server", &more)
     };
-    let (mut server, _) = Running::start(server_at(&https, &ssh)).await?;
+    let (mut server, _) = Running::start(server_at(&https, &ssh, &job_ssh)).await?;
     let endpoint = endpoint::read(&data_dir)?
         .ok_or_else(|| anyhow::anyhow!("the server says it serves, but wrote no endpoint"))?;
     // A server that is started again must be found where the first one was.
     let again = server_at(
         &bound(&endpoint.url, arguments.https),
         &bound(&endpoint.ssh, arguments.ssh),
+        &bound(&endpoint.job_ssh, job_ssh_at),
     );
     server.set_arguments(again.arguments);
     let mut agent = if arguments.no_agent {

@@ -5,7 +5,11 @@ use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
-use airlock_agent::{Agent, AgentConfig, AgentOptions, ArtifactBody, HttpsLink, LinkError, ServerLink};
+use airlock_agent::{
+    Agent, AgentConfig, AgentOptions, ArtifactBody, HttpsLink, LinkError, ServerLink, SshIncoming,
+    SshOutgoing,
+};
+use airlock_agent_protocol::ssh::{SshChannelHeader, SshWait, SshWaitReply};
 use airlock_agent_protocol::{
     ArtifactHeader, ArtifactStored, ClaimReply, ClaimRequest, FinishRequest, Heartbeat, HeartbeatReply,
     LogAck, LogHeader, StepReport,
@@ -142,5 +146,17 @@ impl ServerLink for Renewable {
 
     async fn finish(&self, request: FinishRequest) -> Result<(), LinkError> {
         self.now().finish(request).await
+    }
+
+    async fn ssh_wait(&self, wait: SshWait) -> Result<SshWaitReply, LinkError> {
+        self.now().ssh_wait(wait).await
+    }
+
+    async fn ssh_channel(
+        &self,
+        header: SshChannelHeader,
+        outgoing: SshOutgoing,
+    ) -> Result<Box<dyn SshIncoming>, LinkError> {
+        self.now().ssh_channel(header, outgoing).await
     }
 }

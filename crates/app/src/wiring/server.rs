@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use airlock_backends::{BlobKeyMaterial, FileBlobs, ProcessBus, SystemClock};
+use airlock_control_plane::ssh::SshAddress;
 use airlock_control_plane::{Addresses, ControlPlane, Drivers};
 use airlock_domain::Secret;
 use airlock_driver_interfaces::rows::TokenPurpose;
@@ -41,6 +42,8 @@ pub(crate) struct Options {
     pub(crate) data_dir: PathBuf,
     pub(crate) https: SocketAddr,
     pub(crate) ssh: SocketAddr,
+    /// Where people enter jobs over SSH.
+    pub(crate) job_ssh: SocketAddr,
     /// Where orbs may be fetched from.
     pub(crate) orbs: OrbAddressArguments,
     /// The process that `endpoint.json` names.
@@ -79,6 +82,8 @@ pub(crate) async fn serve(options: Options, shutdown: impl Future<Output = ()>) 
     let host_key = HostKey::open(&data_dir.join("ssh/host_key")).context("opening the SSH host key")?;
     let ssh = SshListener::bind(options.ssh, "--ssh", SSH_SESSIONS).await?;
 
+    let job_ssh = SshListener::bind(options.job_ssh, "--job-ssh", SSH_SESSIONS).await?;
+
     let url = format!("https://localhost:{}", https.local_addr().port());
     let addresses = Addresses {
         web: url.clone(),
@@ -88,6 +93,11 @@ pub(crate) async fn serve(options: Options, shutdown: impl Future<Output = ()>) 
     };
     let ssh_url = format!("ssh://git@localhost:{}", addresses.git_port);
     plane.set_addresses(addresses);
+    plane.set_ssh_address(SshAddress {
+        host: "localhost".to_owned(),
+        port: job_ssh.local_addr().port(),
+        host_key: host_key.public().to_line(),
+    });
 
     // Before anybody can push again: what git took in while no server was there to hear.
     plane
@@ -97,6 +107,7 @@ pub(crate) async fn serve(options: Options, shutdown: impl Future<Output = ()>) 
     let endpoint = Endpoint {
         url: url.clone(),
         ssh: ssh_url.clone(),
+        job_ssh: format!("ssh://localhost:{}", job_ssh.local_addr().port()),
         ca_file: tls_dir.join("ca.crt"),
         admin_token: admin_token(&plane, data_dir).await?,
         pid: options.pid,
@@ -106,12 +117,10 @@ pub(crate) async fn serve(options: Options, shutdown: impl Future<Output = ()>) 
         git,
     });
     let door = airlock_gateway::ssh::start(ssh, &host_key, access, DoorLimits::default());
+    let web_state = http::State::new(plane.clone(), random_source()?);
+    let job_door = airlock_gateway::job_ssh::start(job_ssh, &host_key, plane.clone(), web_state.lines());
     let (stop, stopped) = watch::channel(false);
-    let web = tokio::spawn(http::serve(
-        https,
-        http::State::new(plane.clone(), random_source()?),
-        told(stopped.clone()),
-    ));
+    let web = tokio::spawn(http::serve(https, web_state, told(stopped.clone())));
     let loops = tokio::spawn({
         let plane = plane.clone();
         async move { plane.run(told(stopped)).await }
@@ -127,6 +136,7 @@ pub(crate) async fn serve(options: Options, shutdown: impl Future<Output = ()>) 
     stop.send_replace(true);
     web.await.context("the web door ended badly")?;
     loops.await.context("a loop of the control plane ended badly")?;
+    job_door.shutdown().await;
     door.shutdown().await;
     Ok(())
 }

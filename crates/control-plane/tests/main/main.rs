@@ -7,4 +7,5 @@ mod flow;
 mod orb_addresses;
 mod orbs;
 mod platforms;
+mod ssh;
 mod world;

@@ -16,6 +16,7 @@ pub mod planning;
 pub mod projects;
 pub mod queue;
 pub mod records;
+pub mod ssh;
 pub mod workflows;
 
 /// An empty store that nobody else uses.
@@ -126,6 +127,11 @@ cases! {
         an_artifact_put_again_replaces_nothing,
         audit_rows_are_read_in_order,
         agents_are_listed_by_name,
+    }
+    ssh {
+        a_persons_keys_are_theirs,
+        a_key_is_one_persons,
+        grants_are_of_their_subject,
     }
     identity {
         a_token_is_valid_for_its_purpose_and_time,

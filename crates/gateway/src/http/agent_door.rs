@@ -3,6 +3,7 @@
 //! its own. What the words mean is decided by `control-plane`.
 
 mod holders;
+mod ssh;
 mod wire;
 
 use std::time::Duration;
@@ -48,6 +49,8 @@ pub(crate) fn router(state: &State) -> Router<State> {
         .layer(DefaultBodyLimit::max(CONTROL_BYTES))
         .route("/log", post(log).layer(DefaultBodyLimit::max(LOG_CHUNK_BYTES)))
         .route("/artifact", put(artifact))
+        .route("/ssh/wait", post(ssh::wait))
+        .route("/ssh/channel", post(ssh::channel))
         .route_layer(from_fn_with_state(state.clone(), require_certificate))
 }
 
@@ -135,6 +138,7 @@ async fn finish(
     Message(request): Message<FinishRequest>,
 ) -> Result<Json<()>, No> {
     state.holders.check(&state.plane, request.lease, agent).await?;
+    state.lines.close(request.lease);
     Ok(Json(state.plane.agent_finish(&request).await?))
 }
 

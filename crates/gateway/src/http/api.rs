@@ -17,6 +17,7 @@ mod pipelines;
 mod resources;
 mod routes;
 mod shapes;
+mod ssh;
 mod workflows;
 
 use axum::Router;

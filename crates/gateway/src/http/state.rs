@@ -7,6 +7,7 @@ use airlock_control_plane::ControlPlane;
 use tokio::sync::watch;
 
 use super::agent_door::Holders;
+use crate::job_ssh::Lines;
 
 /// 32 bytes from the operating system.
 pub type Random = Arc<dyn Fn() -> [u8; 32] + Send + Sync>;
@@ -24,6 +25,7 @@ pub struct State {
     pub(crate) now: Now,
     pub(crate) closing: Closing,
     pub(crate) holders: Arc<Holders>,
+    pub(crate) lines: Arc<Lines>,
 }
 
 impl State {
@@ -36,7 +38,14 @@ impl State {
             now: Arc::new(SystemTime::now),
             closing: Closing::default(),
             holders: Arc::default(),
+            lines: Arc::default(),
         }
+    }
+
+    /// The lines to agents on which people enter jobs, for the door that they come through.
+    #[must_use]
+    pub fn lines(&self) -> Arc<Lines> {
+        Arc::clone(&self.lines)
     }
 
     /// The same with another clock.

@@ -17,6 +17,7 @@ use axum::response::{IntoResponse as _, Redirect, Response};
 
 use super::access::Viewer;
 use super::form::Fields;
+use super::job_ssh::{Entry, entry};
 use super::limits::AGENT_SILENCE_MS;
 use super::resources::{Chart, charts};
 use super::shell::{Shell, answer_living, wants_fragment};
@@ -44,6 +45,7 @@ struct JobPage {
     why: Option<Why>,
     may_approve: bool,
     may_cancel: bool,
+    entry: Option<Entry>,
     slices: Vec<SliceTab>,
     slice: u32,
     steps: Vec<StepView>,
@@ -154,6 +156,7 @@ pub(crate) async fn show(
         why,
         may_approve: job.kind == JobKind::Approval && job.status == JobStatus::OnHold,
         may_cancel: !workflow.status.is_final(),
+        entry: entry(&state, &viewer, &job).await?,
         slices: if job.slices.len() > 1 {
             job.slices.iter().map(tab).collect()
         } else {

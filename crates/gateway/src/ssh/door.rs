@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use airlock_transport::ssh::{HostKey, SshConnection, SshCut, SshListener, SshStream};
 use russh::SshId;
-use russh::server::Config;
+use russh::server::{Config, Handler};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
@@ -64,6 +64,30 @@ impl SshDoor {
     }
 }
 
+/// What an SSH door is made for: its sessions, and what runs in them.
+pub(crate) trait Behind: Send + Sync + 'static {
+    /// One session as russh sees it.
+    type Session: Handler<Error = russh::Error> + Send + 'static;
+
+    /// A session that nobody has logged in to; `busy` is told when the login is over.
+    fn session(self: &Arc<Self>, busy: watch::Sender<bool>) -> Self::Session;
+
+    /// What runs for sessions, to be waited for when the door closes.
+    fn running(&self) -> &TaskTracker;
+}
+
+impl<A: GitAccess> Behind for DoorContext<A> {
+    type Session = SshSession<A>;
+
+    fn session(self: &Arc<Self>, busy: watch::Sender<bool>) -> SshSession<A> {
+        SshSession::new(Arc::clone(self), busy)
+    }
+
+    fn running(&self) -> &TaskTracker {
+        &self.channels
+    }
+}
+
 /// Opens the door on a bound listener.
 pub fn start<A: GitAccess>(
     listener: SshListener,
@@ -71,23 +95,42 @@ pub fn start<A: GitAccess>(
     access: Arc<A>,
     limits: DoorLimits,
 ) -> SshDoor {
-    let config = Arc::new(Config {
+    let config = Config {
+        // Reset by every byte in either direction, so a long clone is safe.
+        inactivity_timeout: Some(limits.idle),
+        ..config(host_key)
+    };
+    let door = DoorContext {
+        access,
+        git_places: Arc::new(Semaphore::new(limits.git_processes)),
+        channels: TaskTracker::new(),
+        idle: limits.idle,
+    };
+    open(listener, config, Arc::new(door), limits)
+}
+
+/// What all doors have in common: this instance's host key, and keys as the only way in.
+pub(crate) fn config(host_key: &HostKey) -> Config {
+    Config {
         server_id: SshId::Standard("SSH-2.0-Airlock".into()),
         methods: methods(),
         keys: vec![host_key.to_russh()],
         auth_rejection_time: limits::AUTH_REJECTION,
         auth_rejection_time_initial: Some(Duration::ZERO),
         max_auth_attempts: limits::AUTH_ATTEMPTS,
-        // Reset by every byte in either direction, so a long clone is safe.
-        inactivity_timeout: Some(limits.idle),
+        inactivity_timeout: None,
         ..Config::default()
-    });
-    let door = Arc::new(DoorContext {
-        access,
-        git_places: Arc::new(Semaphore::new(limits.git_processes)),
-        channels: TaskTracker::new(),
-        idle: limits.idle,
-    });
+    }
+}
+
+/// Opens a door on a bound listener.
+pub(crate) fn open<B: Behind>(
+    listener: SshListener,
+    config: Config,
+    door: Arc<B>,
+    limits: DoorLimits,
+) -> SshDoor {
+    let config = Arc::new(config);
     let (stop, stopped) = watch::channel(false);
     let local_addr = listener.local_addr();
     let ended = tokio::spawn(accept(listener, config, door, limits, stopped));
@@ -98,10 +141,10 @@ pub fn start<A: GitAccess>(
     }
 }
 
-async fn accept<A: GitAccess>(
+async fn accept<B: Behind>(
     listener: SshListener,
     config: Arc<Config>,
-    door: Arc<DoorContext<A>>,
+    door: Arc<B>,
     limits: DoorLimits,
     mut stopped: watch::Receiver<bool>,
 ) {
@@ -125,14 +168,14 @@ async fn accept<A: GitAccess>(
     }
     drop(listener);
     // Commands run to their end; sessions that only stay open are cut.
-    door.channels.close();
-    if timeout(limits::SHUTDOWN_GRACE, door.channels.wait())
+    door.running().close();
+    if timeout(limits::SHUTDOWN_GRACE, door.running().wait())
         .await
         .is_err()
     {
         debug!(
-            left = door.channels.len(),
-            "closing git sessions that did not end in time"
+            left = door.running().len(),
+            "closing SSH sessions that did not end in time"
         );
     }
     // A client closes its session itself when its command has ended; it gets a moment for that.
@@ -141,18 +184,18 @@ async fn accept<A: GitAccess>(
     sessions.shutdown().await;
 }
 
-async fn session<A: GitAccess>(
+async fn session<B: Behind>(
     stream: SshStream,
     address: SocketAddr,
     cut: CutOnDrop,
     newcomer: Newcomer,
     config: Arc<Config>,
-    door: Arc<DoorContext<A>>,
+    door: Arc<B>,
     login: Duration,
 ) {
     let (busy, mut begun) = watch::channel(false);
     let deadline = tokio::time::Instant::now() + login;
-    let handler = SshSession::new(door, busy);
+    let handler = door.session(busy);
     let mut running =
         match tokio::time::timeout_at(deadline, russh::server::run_stream(config, stream, handler)).await {
             Ok(Ok(running)) => running,

@@ -60,7 +60,8 @@ impl<A: GitAccess> SshSession<A> {
     }
 }
 
-fn reject() -> Auth {
+/// No, and keys are what is taken.
+pub(crate) fn reject() -> Auth {
     Auth::Reject {
         proceed_with_methods: Some(methods()),
         partial_success: false,

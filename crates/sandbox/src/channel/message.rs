@@ -32,7 +32,7 @@ impl fmt::Debug for SecretBytes {
 }
 
 /// Who the steps run as, in ids of the sandbox's user namespace. The default is its root.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct StepUser {
     /// User id.
     pub uid: u32,

@@ -21,6 +21,7 @@ pub(crate) mod projects;
 pub(crate) mod queue;
 pub(crate) mod records;
 pub(crate) mod schema;
+pub(crate) mod ssh;
 pub(crate) mod workflows;
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use crate::SqliteStore;
 use crate::failure::failed;
 
 use super::{
-    decisions, identity, orbs, outbox, pipelines, planning, projects, queue, records, schema, workflows,
+    decisions, identity, orbs, outbox, pipelines, planning, projects, queue, records, schema, ssh, workflows,
 };
 
 const CONCEPTS: &[(&str, &[(&str, &str)])] = &[
@@ -18,6 +18,7 @@ const CONCEPTS: &[(&str, &[(&str, &str)])] = &[
     ("queue", queue::ALL),
     ("records", records::ALL),
     ("schema", schema::ALL),
+    ("ssh", ssh::ALL),
     ("workflows", workflows::ALL),
 ];
 

@@ -187,7 +187,8 @@ fn create_for(directory: &Path, user: &StepUser) -> io::Result<()> {
     Ok(())
 }
 
-fn become_user(user: &StepUser) -> io::Result<()> {
+/// Gives the calling process's rights up for those of a user of the sandbox.
+pub(crate) fn become_user(user: &StepUser) -> io::Result<()> {
     // Whoever starts the runner outside of a sandbox without rights can only stay who he is.
     if rustix::process::geteuid().as_raw() == user.uid && user.uid != 0 {
         return Ok(());

@@ -17,7 +17,7 @@ const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/s
 
 /// The part of a job's configuration that concerns a step's start.
 #[derive(Default)]
-pub(super) struct JobEnvironment {
+pub(crate) struct JobEnvironment {
     variables: BTreeMap<String, String>,
     home: String,
     /// Who the steps run as.
@@ -28,19 +28,19 @@ pub(super) struct JobEnvironment {
 
 impl JobEnvironment {
     /// Adds what the agent sent.
-    pub(super) fn configure(&mut self, configure: Configure) {
+    pub(crate) fn configure(&mut self, configure: Configure) {
         self.variables.extend(configure.env);
         self.home = configure.home;
         self.user = configure.user;
     }
 
     /// The home directory, the root if none was named.
-    pub(super) fn home(&self) -> &Path {
+    pub(crate) fn home(&self) -> &Path {
         Path::new(if self.home.is_empty() { "/" } else { &self.home })
     }
 
     /// All variables of a step.
-    pub(super) fn of_step(&self, step: &[(String, String)], settings: &Settings) -> BTreeMap<String, String> {
+    pub(crate) fn of_step(&self, step: &[(String, String)], settings: &Settings) -> BTreeMap<String, String> {
         let mut all = self.variables.clone();
         all.extend(step.iter().cloned());
         let mut default = |name: &str, value: &str| {
@@ -128,7 +128,7 @@ fn new_file(path: &Path) -> io::Result<fs::File> {
 }
 
 /// Variables as `execve` takes them.
-pub(super) fn for_exec(variables: &BTreeMap<String, String>) -> Result<Vec<CString>, String> {
+pub(crate) fn for_exec(variables: &BTreeMap<String, String>) -> Result<Vec<CString>, String> {
     variables
         .iter()
         .map(|(name, value)| {

@@ -8,7 +8,7 @@ use super::paging::Page;
 use super::shapes::Shape;
 use super::{
     airlock, egress, egress_policy, env_vars, explanation, files, follow, jobs, orbs, pipelines, resources,
-    workflows,
+    ssh, workflows,
 };
 use crate::http::limits;
 use crate::http::state::State;
@@ -280,6 +280,50 @@ pub static ROUTES: &[Route] = &[
         || get(resources::show),
     )
     .query(&["slice", "points"]),
+    route(
+        "GET",
+        "/airlock/job/{id}/ssh",
+        "How a job is entered over SSH, and by whom",
+        200,
+        json::<ssh::JobSsh>(),
+        || get(ssh::show),
+    ),
+    route(
+        "POST",
+        "/airlock/job/{id}/ssh",
+        "Lets the caller into a job over SSH; a job that has ended is run again for that",
+        202,
+        json::<ssh::SshStarted>(),
+        || post(ssh::start),
+    )
+    .takes(ssh::StartSsh::schema),
+    route(
+        "GET",
+        "/airlock/ssh-key",
+        "The caller's public SSH keys",
+        200,
+        json::<Page<ssh::UserKey>>(),
+        || get(ssh::keys),
+    )
+    .query(PAGE),
+    route(
+        "POST",
+        "/airlock/ssh-key",
+        "Adds a public SSH key of the caller",
+        201,
+        json::<ssh::UserKey>(),
+        || post(ssh::add_key),
+    )
+    .takes(ssh::AddUserKey::schema),
+    route(
+        "DELETE",
+        "/airlock/ssh-key",
+        "Removes a public SSH key of the caller",
+        200,
+        json::<workflows::Message>(),
+        || delete(ssh::remove_key),
+    )
+    .query(&["fingerprint"]),
     route(
         "GET",
         "/airlock/job/{id}/log",
