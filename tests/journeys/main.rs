@@ -6,6 +6,7 @@
 mod browser;
 mod config;
 mod images;
+mod examples;
 mod language_server;
 mod local_run;
 mod orbs;
