@@ -87,12 +87,18 @@ fn stalled(layout: &std::path::Path, manifest: &str, stop_at: &str) -> anyhow::R
     let address = listener.local_addr()?.to_string();
     let (layout, manifest, stop_at) = (layout.to_owned(), manifest.to_owned(), stop_at.to_owned());
     std::thread::spawn(move || {
-        let mut kept = Vec::new();
-        while let Ok((mut stream, _)) = listener.accept() {
-            // Whoever was killed is gone; the next one comes.
-            let _gone = answer(&mut stream, &layout, &manifest, &stop_at);
-            kept.push(stream);
-        }
+        let (layout, manifest, stop_at) = (&layout, &manifest, &stop_at);
+        std::thread::scope(|scope| {
+            while let Ok((mut stream, _)) = listener.accept() {
+                // Who pulls may have several connections.
+                scope.spawn(move || {
+                    // Whoever was killed is gone; the next one comes.
+                    let _gone = answer(&mut stream, layout, manifest, stop_at);
+                    // Silent, but not closed, until the other side is gone.
+                    let _gone = std::io::copy(&mut stream, &mut std::io::sink());
+                });
+            }
+        });
     });
     Ok(address)
 }
