@@ -1,13 +1,84 @@
-//! Jobs on images from a registry: who their steps run as, what is said when there is none, and pulls that are killed.
+//! Jobs on images from a registry: by tag, with a password, and what is said when it goes wrong.
 
 use airlock_testkit::{DataDir, OciLayout, Registry, busybox_root};
 
 use crate::support::{self, Checkout};
 
+/// A busybox image that umoci made, with variables and a second layer that deletes a file of the first.
+fn busybox(data: &DataDir) -> anyhow::Result<OciLayout> {
+    let (root, extra) = (data.join("root"), data.join("extra"));
+    busybox_root(&root)?;
+    std::fs::write(root.join("etc/gone"), "x")?;
+    std::fs::create_dir_all(extra.join("etc"))?;
+    std::fs::write(extra.join("etc/added"), "from the second layer\n")?;
+    let config = [
+        "--config.env",
+        "FROM_IMAGE=yes",
+        "--config.env",
+        "OVERRIDDEN=image",
+        "--config.env",
+        "PATH=/opt/tools:/bin",
+        "--config.entrypoint",
+        "/bin/false",
+    ];
+    let layout = OciLayout::with_umoci(&data.join("oci"), "1", &[&root, &extra], &config)?;
+    layout.delete_with_umoci("1", "/etc/gone")?;
+    Ok(layout)
+}
+
 fn config(image: &str, rest: &str, script: &str) -> String {
     format!(
         "version: 2.1\njobs:\n  build:\n    docker: [{{image: '{image}'{rest}}}]\n    environment: {{OVERRIDDEN: job}}\n    steps:\n      - run: |\n          {script}\n"
     )
+}
+
+#[test]
+fn a_job_runs_on_an_image_of_the_registry() -> anyhow::Result<()> {
+    let data = DataDir::new()?;
+    let registry = Registry::start(&data.join("registry"))?;
+    registry.push(&busybox(&data)?, "1", "test/busybox:1", &[])?;
+    let script = "cat /etc/added; test ! -e /etc/gone; ls /etc; echo \"$FROM_IMAGE $OVERRIDDEN\"; case $PATH in *:/opt/tools:/bin) echo path-kept;; esac";
+    let checkout = Checkout::new(&data, &config(&registry.name("test/busybox:1"), "", script))?;
+    let cache = data.join("images");
+    let run = || -> anyhow::Result<String> {
+        let done = support::airlock_run(&data)?
+            .variable("AIRLOCK_IMAGE_CACHE", &cache)
+            .arg(&checkout.folder)
+            .finish()?
+            .success()?;
+        Ok(done.stdout)
+    };
+    let first = run()?;
+    for words in [
+        "Pulling 127.0.0.1:",
+        "3 layers",
+        "stored",
+        "@sha256:",
+        "from the second layer",
+        "yes job",
+        "path-kept",
+    ] {
+        assert!(first.contains(words), "no {words:?} in:\n{first}");
+    }
+    assert!(!first.contains("│ gone"), "{first}");
+    // The second run finds it.
+    let second = run()?;
+    assert!(
+        second.contains("yes job") && !second.contains("Pulling 127.0.0.1:"),
+        "{second}"
+    );
+    let list = support::airlock(&data)?
+        .variable("AIRLOCK_IMAGE_CACHE", &cache)
+        .args(["image", "list", "--data-dir"])
+        .arg(data.join("airlock"))
+        .finish()?
+        .success()?;
+    assert!(
+        list.stdout.contains(&registry.name("test/busybox:1")),
+        "{}",
+        list.stdout
+    );
+    Ok(())
 }
 
 #[test]
@@ -21,6 +92,34 @@ fn a_tag_that_is_not_there_says_so() -> anyhow::Result<()> {
         .finish()?
         .failure(1)?;
     assert!(done.stdout.contains("knows no such image"), "{}", done.stdout);
+    Ok(())
+}
+
+#[test]
+fn a_private_image_is_pulled_with_the_jobs_secret() -> anyhow::Result<()> {
+    let data = DataDir::new()?;
+    let registry = Registry::with_password(&data.join("registry"), "canary-4711-secret")?;
+    registry.push(&busybox(&data)?, "1", "team/busybox:1", &[])?;
+    let secrets = data.write("secrets", "REGISTRY_PASSWORD=canary-4711-secret\n")?;
+    let name = registry.name("team/busybox:1");
+    let auth = ", auth: {username: puller, password: $REGISTRY_PASSWORD}";
+    let checkout = Checkout::new(&data, &config(&name, auth, "echo \"signed in\""))?;
+    let run = |secrets: bool| -> anyhow::Result<airlock_testkit::Finished> {
+        let mut run = support::airlock_run(&data)?
+            .variable("AIRLOCK_IMAGE_CACHE", data.join("images"))
+            .arg(&checkout.folder);
+        if secrets {
+            run = run.arg("--secrets").arg(data.join("secrets"));
+        }
+        run.finish()
+    };
+    assert!(secrets.exists());
+    let denied = run(false)?.failure(1)?;
+    assert!(denied.stdout.contains("REGISTRY_PASSWORD"), "{}", denied.stdout);
+    let done = run(true)?.success()?;
+    assert!(done.stdout.contains("│ signed in"), "{}", done.stdout);
+    let all = [done.stdout, done.stderr, denied.stdout, denied.stderr].concat();
+    assert!(!all.contains("canary"), "{all}");
     Ok(())
 }
 
