@@ -5,8 +5,8 @@
 
 mod browser;
 mod config;
-mod images;
 mod examples;
+mod images;
 mod language_server;
 mod local_run;
 mod orbs;
