@@ -76,7 +76,7 @@ async fn run_slice(agent: &Caller, number: u128) -> Value {
         .post("/agent/v1/heartbeat", &json!({ "lease": lease }))
         .await
         .expect(200);
-    assert_eq!(heard.json(), json!({ "stop": false }));
+    assert_eq!(heard.json(), json!({ "stop": false, "ssh": false }));
     assert_eq!(
         log(agent, lease, 0, "hello\n").await.expect(200).json(),
         json!({ "next": 6 })
@@ -333,7 +333,7 @@ async fn a_canceled_workflow_stops_its_agent() {
     schema::check("POST", "/workflow/{id}/cancel", 202, &answer.json());
     let beat = json!({ "lease": assignment["lease"] });
     let heard = agent.post("/agent/v1/heartbeat", &beat).await.expect(200);
-    assert_eq!(heard.json(), json!({ "stop": true }));
+    assert_eq!(heard.json(), json!({ "stop": true, "ssh": false }));
     agent
         .post("/agent/v1/finish", &finish(&assignment["lease"], "canceled"))
         .await
